@@ -1,0 +1,40 @@
+"""Errors a reader can mend, and the exit statuses every entry point shares."""
+
+import sys
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """How a command ends; the same meaning in every instrument."""
+
+    GREEN = 0  # nothing failed and something passed
+    RED = 1  # the product failed
+    MISUSE = 2  # bad arguments or a bad corpus; nothing was run
+    BROKEN = 3  # something could not be measured
+    INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Something the reader can mend: each problem one line, `where: what (what to do)`."""
+
+    def __init__(self, problems: str | Iterable[str], exit_status: int = Exit.MISUSE) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.exit_status = int(exit_status)
+        super().__init__('\n'.join(self.problems))
+
+
+def run_main(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """The one place that ends the program: an exit status instead of a traceback."""
+    try:
+        return main(arguments)
+    except UserError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of our output went away (`… | head`): nothing is left to say.
+        sys.stderr.close()
+        return Exit.BROKEN
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
