@@ -84,6 +84,7 @@ class Feature(NamedTuple):
     name: str
     path: str
     needs: tuple[str, ...] = ()
+    packages: Mapping[str, str] = {}  # Debian package of a needed command, where its name differs
     version: str | None = None
     env: Mapping[str, str] = {}
     invariants: tuple[Invariant, ...] = ()
