@@ -5,6 +5,7 @@ The process that uses `Supervisor` becomes the reaper of all that its programs l
 below it in the process tree; nothing outside that tree is ever signalled. Linux only.
 """
 
+import contextlib
 import ctypes
 import os
 import re
@@ -12,7 +13,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,6 +22,7 @@ from typing import Final, NamedTuple
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
+_MOST_AT_ONCE: Final = 1000
 _HEARTBEAT: Final = 1.0
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -88,6 +91,7 @@ class Process(NamedTuple):
     name: str
     state: str
     parent: int
+    group: int
     session: int
 
 
@@ -100,7 +104,7 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
-    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[3]))
+    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
 
 
 def _children(pid: int) -> list[int]:
@@ -115,10 +119,14 @@ def _children(pid: int) -> list[int]:
 
 
 def descendants(root: int) -> list[Process]:
-    """All live processes below `root`, parents first; zombies are not live."""
-    found, pending = [], _children(root)
-    while pending:
-        pid = pending.pop(0)
+    """The live processes below `root`, parents first; zombies are not live.
+
+    At most `_MOST_AT_ONCE` of them: a walk without an end would chase a program that forks faster than we walk.
+    """
+    found: list[Process] = []
+    pending = deque(_children(root))
+    while pending and len(found) < _MOST_AT_ONCE:
+        pid = pending.popleft()
         process = look_up(pid)
         if process is None:
             continue
@@ -157,52 +165,69 @@ def is_alive(process: Process) -> bool:
     return now is not None and now.started == process.started and now.state not in 'ZX'
 
 
-def send(process: Process, number: signal.Signals) -> None:
-    """Signal this very process; a reused pid is never hit, because the descriptor is checked after it is open."""
+def send(process: Process, number: signal.Signals) -> bool:
+    """Signal this very process; a reused pid is never hit, because it is looked up after its descriptor is open."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
-        return
+        return False
     try:
         now = look_up(process.pid)
-        if now is not None and now.started == process.started:
-            signal.pidfd_send_signal(descriptor, number)
+        if now is None or now.started != process.started:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
     except OSError:
-        pass
+        return False
     finally:
         os.close(descriptor)
+    return True
 
 
-def end_all(find: Callable[[], Iterable[Process]], grace: float = GRACE_SECONDS, limit: float = 10.0) -> list[Process]:
+def end_all(find: Callable[[], Sequence[Process]], grace: float = GRACE_SECONDS, limit: float = 10.0) -> list[Process]:
     """End every process that `find` names, again and again until it names none; returns those ended.
 
-    TERM first; what outlives the grace period is stopped until no new one appears (so that a
-    program which forks faster than it is killed cannot run away), then killed.
+    TERM first; what outlives the grace period, or multiplies in it, is frozen as a whole before it
+    is killed, so that a program which forks faster than it is killed cannot run away.
     """
-    ended = {(process.pid, process.started): process for process in find()}
-    for process in ended.values():
+    first = find()
+    ended = {process[:2]: process for process in first}
+    for process in first:
         send(process, signal.SIGTERM)
     until = time.monotonic() + grace
-    while ended and time.monotonic() < until:
-        reap()
-        if not any(map(is_alive, ended.values())) and not list(find()):
-            return list(ended.values())
+    while (left := find()) and time.monotonic() < until and len(left) <= 2 * len(first) + 16:
         time.sleep(0.005)
-    until = time.monotonic() + limit
-    while time.monotonic() < until:
-        stopped: dict[tuple[int, int], Process] = {}
-        while fresh := [process for process in find() if process[:2] not in stopped]:
-            for process in fresh:
-                send(process, signal.SIGSTOP)
-                stopped[process.pid, process.started] = process
-        if not stopped:
-            break
-        for process in stopped.values():
-            send(process, signal.SIGKILL)
-        ended |= stopped
         reap()
-        time.sleep(0.002)
+    until = time.monotonic() + limit
+    while left and time.monotonic() < until:
+        frozen = _freeze(find)
+        ended |= {process[:2]: process for process in frozen}
+        for group in {process.group for process in frozen}:
+            _send_group(group, signal.SIGKILL)
+        for process in frozen:
+            send(process, signal.SIGKILL)
+        reap()
+        left = find()
     return list(ended.values())
+
+
+def _freeze(find: Callable[[], Sequence[Process]]) -> list[Process]:
+    """Stop all that `find` names, and whole process groups at once, until no new one appears."""
+    frozen: dict[tuple[object, ...], Process] = {}
+    while fresh := [process for process in find() if process[:2] not in frozen]:
+        for group, member in {process.group: process for process in fresh}.items():
+            # The member that was just stopped keeps the number of its group from being used anew.
+            if send(member, signal.SIGSTOP):
+                _send_group(group, signal.SIGSTOP)
+        for process in fresh:
+            send(process, signal.SIGSTOP)
+            frozen[process[:2]] = process
+    return list(frozen.values())
+
+
+def _send_group(group: int, number: signal.Signals) -> None:
+    if group > 1 and group != os.getpgrp():
+        with contextlib.suppress(OSError):
+            os.killpg(group, number)
 
 
 def reap() -> bool:
@@ -213,6 +238,15 @@ def reap() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def output(argv: Sequence[str], seconds: float) -> str | None:
+    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+    try:
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout.decode('utf-8', 'replace').strip()
 
 
 class Supervisor:
@@ -436,10 +470,8 @@ class Supervisor:
 
 
 def _close_on_exec(descriptor: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the descriptor that listed the folder is closed again
         os.set_inheritable(descriptor, False)
-    except OSError:  # the descriptor that listed the folder
-        pass
 
 
 def which(command: str, path: str) -> str | None:
