@@ -96,6 +96,7 @@ class Shard:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.spare: str | None = None  # a folder that its chain left pristine
         events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
         self.before = progress.read(events, self.boot)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
@@ -346,12 +347,11 @@ class Shard:
             if chain.before and chain.before.folder:
                 workspace.remove_tree(chain.before.folder)  # nothing of it survives
             chain.attempt += 1
-            folder = f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
+            folder, self.spare = self.spare or self._fresh(chain), None
         prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
         space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-        if not goes_on:
+        if not goes_on and not os.path.isdir(folder):
             workspace.make(space)
-        _link(self.run_dir.chains / chain.chain.name, folder)
         environment = workspace.chain_environment(self.base, space)
         chain.shell = Shell(
             self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, lambda argv, _: argv
@@ -359,6 +359,9 @@ class Shard:
         self.results.append(
             {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
         )
+
+    def _fresh(self, chain: _ChainRun) -> str:
+        return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
 
     def _root(self) -> str:
         """This shard's folder for its chains; the link to it is how it is found again, to go on or to clean up."""
@@ -368,6 +371,8 @@ class Shard:
         return os.readlink(link)
 
     def _leave_root(self) -> None:
+        if self.spare:
+            workspace.remove_tree(self.spare)
         link = self.run_dir.root(self.job.shard)
         if link.is_symlink() and workspace.remove_root_if_empty(os.readlink(link)):
             link.unlink()
@@ -381,17 +386,24 @@ class Shard:
             self._note(line)
         leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
-        done = not chain.left and set(chain.verdicts) <= {'passed', 'skipped'}
-        if self.options.keep == 'none' or (self.options.keep == 'failed' and done):
-            try:
-                workspace.remove(shell.workspace)
-                (self.run_dir.chains / chain.chain.name).unlink(missing_ok=True)
-            except OSError as error:
-                self._note(f'{shell.workspace.folder}: could not be removed: {error}')
+        self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
         try:
             self.results.append(end)
         except OSError as error:
             self._note(f'{self.run_dir.results(self.job.shard)}: {error}')
+
+    def _leave(self, space: Workspace, done: bool) -> None:
+        """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
+        try:
+            if self.options.keep == 'all' or (self.options.keep == 'failed' and not done):
+                _link(self.run_dir.chains / space.chain, space.folder)
+            elif done and not self.spare and workspace.is_pristine(space):
+                workspace.hand_over(space.folder)
+                self.spare = space.folder
+            else:
+                workspace.remove_tree(space.folder)
+        except OSError as error:
+            self._note(f'{space.folder}: {error}')
 
     def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
         """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""
