@@ -42,7 +42,6 @@ LAYERS = {
 
 # On the map and not yet written. The list only shrinks.
 PLANNED = {
-    'hack.common.entry',
     'hack.common.source',
     'hack.common.results',
     'hack.common.console',
@@ -58,9 +57,6 @@ PLANNED = {
     'hack.dogfood.timings',
     'hack.dogfood.bundle',
     'hack.dogfood.report',
-    'hack.dogfood.start',
-    'hack.dogfood.cli',
-    'hack.dogfood.run_journeys',
 }
 
 Layers = Mapping[str, tuple[str, ...]]
