@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +62,7 @@ class _ChainRun:
         self.standing: dict[str, Standing] = {}
         self.left = list(chain.journeys)
         self.shell: Shell | None = None
-        self.entered: list[tuple[Journey, str]] = []  # journeys whose steps began, with their work folder
+        self.entered: dict[str, str] = {}  # journeys whose steps began, with the work folder of the last attempt
         self.build_again: set[str] = set()
         self.not_built: dict[str, str] = {}  # journeys that passed before and did not when built up again: why
         self.verdicts: list[Verdict] = []
@@ -256,7 +257,11 @@ class Shard:
                 'time': started,
             }
         )
-        outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        try:
+            outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        except Exception as error:  # a fault of ours must not take the other journeys along, nor blame this one
+            self._note(traceback.format_exc())
+            outcome, attempts, earlier = Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], []), 1, []
         if outcome.judgement.verdict == 'passed' and (why := self._establish(chain, journey)):
             outcome = Outcome(why, outcome.steps, outcome.findings)
         record = self._record(chain, journey, outcome, attempts, started, time.monotonic() - clock)
@@ -271,10 +276,9 @@ class Shard:
         retries = self.options.retries if journey.retries is None else journey.retries
         earlier: list[Finding] = []
         for number in range(1, retries + 2):
-            chain.entered.append((journey, shell.workspace.work(journey.id, number)))
-            lost = self._lost(chain, shell, journey)
-            if lost:
+            if lost := self._lost(chain, shell, journey):
                 return lost, number, earlier
+            chain.entered[journey.id] = shell.workspace.work(journey.id, number)
             outcome = attempt.perform(
                 shell, journey, feature, number, passed_on, self._probes(journey.establishes), self.options.require_all
             )
@@ -407,7 +411,8 @@ class Shard:
 
     def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
         """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""
-        tear_down = [(journey, cwd) for journey, cwd in reversed(chain.entered) if journey.teardown]
+        begun = [(self.job.journeys[name], cwd) for name, cwd in reversed(chain.entered.items())]
+        tear_down = [(journey, cwd) for journey, cwd in begun if journey.teardown]
         if not tear_down:
             return
         was_interrupted, self.supervisor.interrupted = self.supervisor.interrupted, False
