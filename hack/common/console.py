@@ -56,10 +56,8 @@ class Console(NamedTuple):
 
     def table(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
         shown = [Row([visible(cell) for cell in row.cells], row.style) for row in rows]
-        if self.columns is None:
+        if self.columns is None or not _drawn(self, columns, shown):
             self.say(*aligned(columns, shown))
-        else:
-            _draw(self, columns, shown)
 
 
 def console(file: TextIO, environment: Mapping[str, str]) -> Console:
@@ -98,11 +96,17 @@ def aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     return ['  '.join(map(pad, cells, columns, widths)).rstrip() for cells in table]
 
 
-def _draw(console: Console, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Wrap the table to the terminal. rich takes a tenth of a second to import: only now is it worth that."""
-    from rich.console import Console as RichConsole
-    from rich.table import Table
-    from rich.text import Text
+def _drawn(console: Console, columns: Sequence[Column], rows: Sequence[Row]) -> bool:
+    """Wrap the table to the terminal, where rich is installed: not all instruments need it to be.
+
+    It takes a tenth of a second to import: only now is it worth that.
+    """
+    try:
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style='bold')
     for column in columns:
@@ -117,3 +121,4 @@ def _draw(console: Console, columns: Sequence[Column], rows: Sequence[Row]) -> N
         force_terminal=True,
         legacy_windows=False,
     ).print(table)
+    return True

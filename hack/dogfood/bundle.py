@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common import files, results
-from hack.common.errors import UserError
+from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir, verdicts
 from hack.dogfood.history import Ending, History, Json, Outcome, Place, problem
 from hack.dogfood.model import TIERS
@@ -41,7 +41,7 @@ def merge(
     `markers` are those found, by token; `running` the shards that are still at it; `problems` what
     could not be read.
     """
-    planned = places(plan)
+    planned = _places(plan)
     silent: list[Iterable[Json]] = [()] * (len(plan['shards']) - len(events))
     histories = [History(shard, planned, told, shard in running) for shard, told in enumerate([*events, *silent], 1)]
     options = run.get('options') or {}
@@ -73,7 +73,7 @@ def merge(
     }
 
 
-def places(plan: Json) -> dict[str, Place]:
+def _places(plan: Json) -> dict[str, Place]:
     """Where the plan puts each journey."""
     return {
         journey: Place(shard, chain['name'])
@@ -208,7 +208,11 @@ def merge_parts(run_dir: RunDir, parts: Sequence[RunDir]) -> dict[str, Any]:
     A part is the run directory as one machine left it. All must come from one plan; else nothing is gathered.
     """
     _check_one_plan([*([run_dir] if run_dir.plan.exists() else []), *parts])
-    return of_run(run_dir, problems=_gather(run_dir, parts))
+    try:
+        problems = _gather(run_dir, parts)
+    except OSError as error:
+        raise UserError(f'{run_dir.path}: the parts cannot be gathered: {error} (make room)', Exit.BROKEN) from error
+    return of_run(run_dir, problems=problems)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -303,12 +307,15 @@ def _gather(run_dir: RunDir, parts: Sequence[RunDir]) -> list[dict[str, Any]]:
 
 
 def _copy(part: RunDir, run_dir: RunDir, name: str) -> None:
-    """Add the part's file or folder, links as they are."""
+    """Add the part's file or folder. Its links lead to places on its own machine: they are left out."""
     from shutil import copyfile, copytree
+
+    def links(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if os.path.islink(os.path.join(folder, name))]
 
     source, target = part.path / name, run_dir.path / name
     if source.is_dir() and source.resolve() != target.resolve():
-        copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=copyfile)
+        copytree(source, target, ignore=links, dirs_exist_ok=True, copy_function=copyfile)
     elif source.is_file() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         copyfile(source, target)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from hack.common import results
 from hack.common.console import Column, Console, Row, visible
+from hack.common.errors import Exit, UserError
 from hack.common.files import write_atomic
 from hack.dogfood.model import TIERS
 from hack.dogfood.rundir import RunDir
@@ -48,10 +49,13 @@ _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).enc
 
 def write(run_dir: RunDir, bundle: Json, graph: str = '') -> None:
     """Replace bundle.json, junit.xml, summary.md and, when they stand, exit. `graph`: the chains as Mermaid."""
-    write_atomic(run_dir.bundle, as_json(bundle))
-    write_atomic(run_dir.junit, junit(bundle))
-    write_atomic(run_dir.summary, summary(bundle, graph))
-    write_atomic(run_dir.exit, f'{bundle["exit"]}\n')
+    try:
+        write_atomic(run_dir.bundle, as_json(bundle))
+        write_atomic(run_dir.junit, junit(bundle))
+        write_atomic(run_dir.summary, summary(bundle, graph))
+        write_atomic(run_dir.exit, f'{bundle["exit"]}\n')
+    except OSError as error:
+        raise UserError(f'{run_dir.path}: cannot be written: {error.strerror} (report again)', Exit.BROKEN) from error
 
 
 def as_json(bundle: Json) -> str:
@@ -88,8 +92,10 @@ def show(bundle: Json, run_dir: RunDir, console: Console) -> None:
     if is_long:
         header, *counts = _per_tier(journeys)
         console.table([Column(title, right=title != 'tier') for title in header], [Row(row) for row in counts])
-        left_out = len(journeys) - len(shown)
-        console.say('', console.fold(f'{left_out} passed journeys are not listed; all are in {run_dir.bundle}'), '')
+        if left_out := len(journeys) - len(shown):
+            text = f'{left_out} passed journeys are not listed; all are in {run_dir.bundle}'
+            console.say('', console.fold(text))
+        console.say('')
     if notes := _notes(bundle):
         console.say(*(console.fold(visible(note)) for note in notes), '')
     console.say(console.fold(_totals(bundle)), '')

@@ -98,6 +98,12 @@ def test_a_table_on_a_terminal_is_wrapped_and_coloured(terminal: Terminal) -> No
     assert 'failed 12.00s it said [bold]no[/bold] where a good deal more was expected of it' in said
 
 
+def test_without_rich_a_table_is_plain(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'rich.table', None)
+    console.console(terminal.file, XTERM).table(COLUMNS, ROWS[:1])
+    assert terminal.written() == 'verdict   time  cause\npassed   0.42s\n'
+
+
 def test_a_terminal_without_colours_gets_none(terminal: Terminal) -> None:
     plain = console.console(terminal.file, {**XTERM, 'NO_COLOR': '1'})
     plain.table(COLUMNS, ROWS)

@@ -367,9 +367,17 @@ def test_a_part_without_a_plan_is_named(tmp_path: Path) -> None:
         bundle.merge_parts(RunDir(tmp_path / 'merged'), [part(tmp_path / 'one', 1), RunDir(tmp_path / 'empty')])
 
 
-def test_links_in_a_part_are_not_followed(tmp_path: Path) -> None:
+def test_links_in_a_part_are_left_out(tmp_path: Path) -> None:
     one = part(tmp_path / 'one', 1)
     (tmp_path / 'private').write_text('not of the run')
     (one.path / 'evidence' / 'link').symlink_to(tmp_path / 'private')
-    bundle.merge_parts(RunDir(tmp_path / 'merged'), [one])
-    assert (tmp_path / 'merged/evidence/link').is_symlink()
+    merged = RunDir(tmp_path / 'merged')
+    assert bundle.merge_parts(merged, [one]) == bundle.merge_parts(merged, [one])
+    assert os.listdir(merged.path / 'evidence') == ['of-1']
+
+
+def test_parts_that_cannot_be_gathered_are_broken_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / 'merged').touch()
+    with pytest.raises(UserError, match='cannot be gathered') as raised:
+        bundle.merge_parts(RunDir(tmp_path / 'merged'), [part(tmp_path / 'one', 1)])
+    assert raised.value.exit_status == 3

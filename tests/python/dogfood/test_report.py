@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hack.common.console import Console, console
+from hack.common.errors import UserError
 from hack.dogfood import bundle, report
 from hack.dogfood.rundir import RunDir
 from tests.python.dogfood.samples import (
@@ -261,6 +262,14 @@ def test_a_bundle_holds_any_text(tmp_path: Path) -> None:
     report.write(run_dir, bundle.of_run(run_dir))
     assert bundle.read(run_dir.bundle)['journeys'][0]['cause'] == '\ud800\x00 ü 漢'
     assert '&#92;ud800&#92;x00 ü 漢' in run_dir.summary.read_text()
+
+
+def test_a_run_directory_that_cannot_be_written_is_broken_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / 'bundle.json').mkdir()
+    with pytest.raises(UserError, match='cannot be written: Is a directory') as raised:
+        report.write(RunDir(tmp_path), made())
+    assert raised.value.exit_status == 3
+    assert os.listdir(tmp_path) == ['bundle.json']
 
 
 def test_junit_counts_as_the_bundle_does() -> None:
