@@ -138,6 +138,20 @@ def test_a_shard_that_never_started() -> None:
     assert made['exit'] == 3
 
 
+def test_a_shard_tells_when_it_first_started_and_whether_it_ended() -> None:
+    again = shard_start(time='2026-11-21T11:00:00.000Z')
+    made = bundle.merge(RUN, TWO, [[*EVENTS, again, start('other', attempt=2)], green()[1]])
+    VALIDATOR.validate(made)
+    first, second = made['shards']
+    assert (first['started'], first['ended'], first['ending'], first['sessions']) == (
+        '2026-11-21T10:11:12.500Z',
+        None,
+        'lost',
+        2,
+    )
+    assert (second['ended'], second['ending'], second['sessions']) == ('2026-11-21T10:11:22.000Z', 'done', 1)
+
+
 def test_an_interrupted_run() -> None:
     cut = [shard_start(), *judged('build', 'failed'), shard_end('interrupted')]
     made = bundle.merge(RUN, TWO, [cut])
@@ -208,6 +222,13 @@ def test_a_gate_holds_later_tiers_only() -> None:
     made = bundle.merge(APART, gated, [ran])
     VALIDATOR.validate(made)
     assert verdicts(made) == {'a': 'failed', 'b': 'passed', 'c': 'deferred'}
+
+
+def test_what_is_deferred_at_the_merge_says_nothing_of_the_product() -> None:
+    gated = plan(['a'], ['b'], a={'tier': 'smoke', 'gating': True})
+    ran = [shard_start(2), *judged('b', shard=2, flaky=True, strength='exit-only'), shard_end(shard=2)]
+    said = journey(bundle.merge(APART, gated, [[shard_start(), *judged('a', 'failed')], ran]), 'b')
+    assert (said['verdict'], said['flaky'], said['strength'], said['attempts']) == ('deferred', False, None, 1)
 
 
 EVENTS = [shard_start(), *judged('build'), *judged('use', 'failed', chain='build'), *judged('other'), shard_end()]
