@@ -186,8 +186,9 @@ def _established(marker: Json | None, establishers: Collection[str]) -> dict[str
 # -- what stands on disk -------------------------------------------------------------------
 
 
-def of_run(run_dir: RunDir, *, interrupted: bool = False, problems: Sequence[Json] = ()) -> dict[str, Any]:
-    """The bundle of what is in the run directory now; raises UserError where that is no run."""
+def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = ()) -> dict[str, Any]:
+    """The bundle of what is in a run's directory now; raises UserError where that is no run."""
+    run_dir = RunDir(path)
     plan, run = read_plan(run_dir), _read(run_dir.run, ('id', 'options'))
     shards = range(1, len(plan['shards']) + 1)
     told = [_read_events(run_dir, shard) for shard in shards]
@@ -202,17 +203,18 @@ def of_run(run_dir: RunDir, *, interrupted: bool = False, problems: Sequence[Jso
     )
 
 
-def merge_parts(run_dir: RunDir, parts: Sequence[RunDir]) -> dict[str, Any]:
-    """The bundle of a run whose shards ran on machines of their own, gathered into `run_dir`.
+def merge_parts(path: Path, parts: Sequence[Path]) -> dict[str, Any]:
+    """The bundle of a run whose shards ran on machines of their own, gathered into the directory `path`.
 
-    A part is the run directory as one machine left it. All must come from one plan; else nothing is gathered.
+    A part is the run's directory as one machine left it. All must come from one plan; else nothing is gathered.
     """
-    _check_one_plan([*([run_dir] if run_dir.plan.exists() else []), *parts])
+    run_dir, brought = RunDir(path), [RunDir(part) for part in parts]
+    _check_one_plan([*([run_dir] if run_dir.plan.exists() else []), *brought])
     try:
-        problems = _gather(run_dir, parts)
+        problems = _gather(run_dir, brought)
     except OSError as error:
-        raise UserError(f'{run_dir.path}: the parts cannot be gathered: {error} (make room)', Exit.BROKEN) from error
-    return of_run(run_dir, problems=problems)
+        raise UserError(f'{path}: the parts cannot be gathered: {error} (make room)', Exit.BROKEN) from error
+    return of_run(path, problems=problems)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from hack.common import results
@@ -47,15 +48,19 @@ _MARKUP: Final = re.compile(r'[&<>|`*_~$@#!\[\]\\]')
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).encode
 
 
-def write(run_dir: RunDir, bundle: Json, graph: str = '') -> None:
-    """Replace bundle.json, junit.xml, summary.md and, when they stand, exit. `graph`: the chains as Mermaid."""
+def write(path: Path, bundle: Json, graph: str = '') -> None:
+    """Replace a run's bundle.json, junit.xml, summary.md and, when they stand, exit.
+
+    `graph`: its chains as Mermaid. Raises UserError where the directory cannot be written.
+    """
+    run_dir = RunDir(path)
     try:
         write_atomic(run_dir.bundle, as_json(bundle))
         write_atomic(run_dir.junit, junit(bundle))
         write_atomic(run_dir.summary, summary(bundle, graph))
         write_atomic(run_dir.exit, f'{bundle["exit"]}\n')
     except OSError as error:
-        raise UserError(f'{run_dir.path}: cannot be written: {error.strerror} (report again)', Exit.BROKEN) from error
+        raise UserError(f'{path}: cannot be written: {error.strerror} (report again)', Exit.BROKEN) from error
 
 
 def as_json(bundle: Json) -> str:
@@ -80,7 +85,7 @@ def line(record: Json, width: int = 32, console: Console | None = None) -> str:
     return console.paint(text[:8], _STYLES[verdict]) + text[8:]
 
 
-def show(bundle: Json, run_dir: RunDir, console: Console) -> None:
+def show(bundle: Json, path: Path, console: Console) -> None:
     """The table, what else is to be known, and one sentence that says whose fault it is."""
     journeys = bundle['journeys']
     is_long = len(journeys) > _LONG
@@ -93,7 +98,7 @@ def show(bundle: Json, run_dir: RunDir, console: Console) -> None:
         header, *counts = _per_tier(journeys)
         console.table([Column(title, right=title != 'tier') for title in header], [Row(row) for row in counts])
         if left_out := len(journeys) - len(shown):
-            text = f'{left_out} passed journeys are not listed; all are in {run_dir.bundle}'
+            text = f'{left_out} passed journeys are not listed; all are in {path}/bundle.json'
             console.say('', console.fold(text))
         console.say('')
     if notes := _notes(bundle):
@@ -102,7 +107,7 @@ def show(bundle: Json, run_dir: RunDir, console: Console) -> None:
     if commands := _commands(bundle):
         console.say(*commands, '')
     worst = 'failed' if bundle['totals']['failed'] else 'infra' if bundle['exit'] else 'passed'
-    console.say(console.paint(console.fold(sentence(bundle)), _STYLES[worst]), f'bundle: {run_dir.bundle}')
+    console.say(console.paint(console.fold(sentence(bundle)), _STYLES[worst]), f'bundle: {path}/bundle.json')
 
 
 def sentence(bundle: Json) -> str:

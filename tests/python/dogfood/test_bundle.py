@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hack.common import files
 from hack.common.errors import UserError
 from hack.dogfood import bundle, model
-from hack.dogfood.rundir import RunDir
 from tests.python.dogfood.samples import (
     FINDING,
     RUN,
@@ -260,7 +259,7 @@ def test_a_run_is_read_with_its_torn_tail_and_its_broken_lines(tmp_path: Path) -
     (run_dir.capabilities).mkdir()
     (run_dir.capabilities / 'built.json').write_text(json.dumps({**MARKER, 'time': '2026-11-21T10:11:14.000Z'}))
     (run_dir.capabilities / 'torn.json').write_text('{"tok')
-    made = bundle.of_run(run_dir)
+    made = bundle.of_run(run_dir.path)
     VALIDATOR.validate(made)
     assert verdicts(made) == {'build': 'passed', 'use': 'passed', 'other': 'infra', 'alone': 'passed'}
     assert [problem['evidence'] for problem in made['problems']] == ['shards/1/results.jsonl:4']
@@ -270,7 +269,7 @@ def test_a_run_is_read_with_its_torn_tail_and_its_broken_lines(tmp_path: Path) -
 
 def test_a_missing_shard_and_one_that_is_not_planned(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, TWO, [green()[0], None, []])
-    made = bundle.of_run(run_dir)
+    made = bundle.of_run(run_dir.path)
     assert journey(made, 'alone')['cause'] == 'shard 2 never started'
     assert [problem['evidence'] for problem in made['problems']] == ['shards/3']
 
@@ -279,16 +278,16 @@ def test_a_shard_whose_lock_is_held_is_still_running(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, TWO, [green()[0], [shard_start(2), start('alone')]])
     lock = files.try_lock(run_dir.shard_lock(2))
     assert lock is not None
-    assert journey(bundle.of_run(run_dir), 'alone')['cause'] == 'shard 2 is still running it'
+    assert journey(bundle.of_run(run_dir.path), 'alone')['cause'] == 'shard 2 is still running it'
     os.close(lock)
-    assert journey(bundle.of_run(run_dir), 'alone')['cause'] == 'shard 2 ended while it ran'
+    assert journey(bundle.of_run(run_dir.path), 'alone')['cause'] == 'shard 2 ended while it ran'
 
 
 def test_results_that_cannot_be_read_are_a_problem(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, TWO, green())
     run_dir.results(2).unlink()
     run_dir.results(2).mkdir()
-    made = bundle.of_run(run_dir)
+    made = bundle.of_run(run_dir.path)
     assert (verdicts(made)['alone'], made['exit']) == ('infra', 3)
     assert made['problems'][0]['observed'] == 'not readable: Is a directory'
 
@@ -303,7 +302,7 @@ def test_a_run_that_cannot_be_understood_is_an_error_in_one_line(
     if content is not None:
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as raised:
-        bundle.of_run(run_dir)
+        bundle.of_run(run_dir.path)
     assert len(raised.value.problems) == 1
     assert raised.value.problems[0].startswith(f'{tmp_path}/{name}: ')
     assert '\n' not in raised.value.problems[0]
@@ -322,7 +321,7 @@ def test_a_run_that_cannot_be_understood_is_an_error_in_one_line(
 def test_a_plan_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     run_dir = write_run(tmp_path, {**TWO, **change}, green())
     with pytest.raises(UserError, match='its shards and its journeys do not agree'):
-        bundle.of_run(run_dir)
+        bundle.of_run(run_dir.path)
 
 
 @pytest.mark.parametrize('content', ['{"format":2}', '{"format":1}', '{"format":1,"run":', ''])
@@ -336,34 +335,34 @@ def test_a_bundle_of_another_format_is_refused(tmp_path: Path, content: str) -> 
 # -- from several machines
 
 
-def part(folder: Path, shard: int, told: Mapping[str, Any] = TWO) -> RunDir:
+def part(folder: Path, shard: int, told: Mapping[str, Any] = TWO) -> Path:
     """What the machine of one shard uploads."""
     events = [green()[number] if number + 1 == shard else None for number in range(2)]
-    made = write_run(folder, told, events, APART)
+    write_run(folder, told, events, APART)
     (folder / 'evidence' / f'of-{shard}').mkdir(parents=True)
     (folder / 'evidence' / f'of-{shard}' / '1.1-step-1.stdout').write_text(f'seen by {shard}')
-    return made
+    return folder
 
 
 def test_parts_come_together(tmp_path: Path) -> None:
-    merged = RunDir(tmp_path / 'merged')
+    merged = tmp_path / 'merged'
     made = bundle.merge_parts(merged, [part(tmp_path / 'one', 1), part(tmp_path / 'two', 2)])
     VALIDATOR.validate(made)
     assert made == bundle.merge(APART, TWO, green())
-    assert (merged.path / 'evidence/of-2/1.1-step-1.stdout').read_text() == 'seen by 2'
+    assert (merged / 'evidence/of-2/1.1-step-1.stdout').read_text() == 'seen by 2'
     assert bundle.of_run(merged) == made
     assert bundle.merge_parts(merged, [merged]) == made
 
 
 def test_a_part_that_did_not_arrive_is_infra(tmp_path: Path) -> None:
-    made = bundle.merge_parts(RunDir(tmp_path / 'merged'), [part(tmp_path / 'one', 1)])
+    made = bundle.merge_parts(tmp_path / 'merged', [part(tmp_path / 'one', 1)])
     assert journey(made, 'alone')['cause'] == 'no part holds results of shard 2'
     assert made['exit'] == 3
 
 
 def test_a_shard_in_two_parts_is_said_and_counted_once(tmp_path: Path) -> None:
     parts = [part(tmp_path / 'one', 1), part(tmp_path / 'two', 2), part(tmp_path / 'again', 2)]
-    made = bundle.merge_parts(RunDir(tmp_path / 'merged'), parts)
+    made = bundle.merge_parts(tmp_path / 'merged', parts)
     assert verdicts(made)['alone'] == 'passed'
     assert [problem['evidence'] for problem in made['problems']] == ['shards/2']
     assert str(tmp_path / 'again') in made['problems'][0]['observed']
@@ -374,7 +373,7 @@ def test_parts_of_another_plan_are_named_and_nothing_is_gathered(tmp_path: Path)
     other = {**TWO, 'plan_id': 'b' * 64}
     parts = [part(tmp_path / 'one', 1), part(tmp_path / 'two', 2, other), part(tmp_path / 'three', 2, other)]
     with pytest.raises(UserError) as raised:
-        bundle.merge_parts(RunDir(tmp_path / 'merged'), parts)
+        bundle.merge_parts(tmp_path / 'merged', parts)
     assert raised.value.problems == (
         f'{tmp_path}/two: comes from another plan than {tmp_path}/one (merge the parts of one run)',
         f'{tmp_path}/three: comes from another plan than {tmp_path}/one (merge the parts of one run)',
@@ -385,20 +384,20 @@ def test_parts_of_another_plan_are_named_and_nothing_is_gathered(tmp_path: Path)
 def test_a_part_without_a_plan_is_named(tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match=f'{tmp_path}/empty/plan.json'):
-        bundle.merge_parts(RunDir(tmp_path / 'merged'), [part(tmp_path / 'one', 1), RunDir(tmp_path / 'empty')])
+        bundle.merge_parts(tmp_path / 'merged', [part(tmp_path / 'one', 1), tmp_path / 'empty'])
 
 
 def test_links_in_a_part_are_left_out(tmp_path: Path) -> None:
     one = part(tmp_path / 'one', 1)
     (tmp_path / 'private').write_text('not of the run')
-    (one.path / 'evidence' / 'link').symlink_to(tmp_path / 'private')
-    merged = RunDir(tmp_path / 'merged')
+    (one / 'evidence' / 'link').symlink_to(tmp_path / 'private')
+    merged = tmp_path / 'merged'
     assert bundle.merge_parts(merged, [one]) == bundle.merge_parts(merged, [one])
-    assert os.listdir(merged.path / 'evidence') == ['of-1']
+    assert os.listdir(merged / 'evidence') == ['of-1']
 
 
 def test_parts_that_cannot_be_gathered_are_broken_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / 'merged').touch()
     with pytest.raises(UserError, match='cannot be gathered') as raised:
-        bundle.merge_parts(RunDir(tmp_path / 'merged'), [part(tmp_path / 'one', 1)])
+        bundle.merge_parts(tmp_path / 'merged', [part(tmp_path / 'one', 1)])
     assert raised.value.exit_status == 3

@@ -17,7 +17,6 @@ import pytest
 from hack.common.console import Console, console
 from hack.common.errors import UserError
 from hack.dogfood import bundle, report
-from hack.dogfood.rundir import RunDir
 from tests.python.dogfood.samples import (
     FINDING,
     RUN,
@@ -74,7 +73,7 @@ def crowd(count: int, *odd: dict[str, Any], **said: Any) -> dict[str, Any]:
 
 def shown(said: Mapping[str, Any], run_dir: str = '.dogfood/runs/x') -> str:
     pipe = io.StringIO()
-    report.show(said, RunDir(Path(run_dir)), Console(pipe))
+    report.show(said, Path(run_dir), Console(pipe))
     return pipe.getvalue()
 
 
@@ -96,7 +95,7 @@ def on_terminal(said: Mapping[str, Any], columns: int, environment: Mapping[str,
     with os.fdopen(theirs, 'w', encoding='utf-8') as file:
         terminal = console(file, environment)
         terminal.say(*(report.line(journey, 32, terminal) for journey in said['journeys']))
-        report.show(said, RunDir(Path('.dogfood/runs/x')), terminal)
+        report.show(said, Path('.dogfood/runs/x'), terminal)
     reader.join()
     os.close(ours)
     return b''.join(chunks).decode().replace('\r\n', '\n')
@@ -246,8 +245,8 @@ def test_the_sentence_tells_of_problems_and_of_an_interrupt() -> None:
 
 def test_the_files_of_a_run(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, PLAN, mixed())
-    said = bundle.of_run(run_dir)
-    report.write(run_dir, said, 'graph TD\n  build --> use')
+    said = bundle.of_run(run_dir.path)
+    report.write(run_dir.path, said, 'graph TD\n  build --> use')
     assert bundle.read(run_dir.bundle) == said
     assert run_dir.exit.read_text() == '1\n'
     assert run_dir.summary.read_text() == report.summary(said, 'graph TD\n  build --> use')
@@ -259,7 +258,7 @@ def test_the_files_of_a_run(tmp_path: Path) -> None:
 
 def test_a_bundle_holds_any_text(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, plan(['a']), [[shard_start(), *judged('a', 'failed', cause='\ud800\x00 ü 漢')]])
-    report.write(run_dir, bundle.of_run(run_dir))
+    report.write(run_dir.path, bundle.of_run(run_dir.path))
     assert bundle.read(run_dir.bundle)['journeys'][0]['cause'] == '\ud800\x00 ü 漢'
     assert '&#92;ud800&#92;x00 ü 漢' in run_dir.summary.read_text()
 
@@ -267,7 +266,7 @@ def test_a_bundle_holds_any_text(tmp_path: Path) -> None:
 def test_a_run_directory_that_cannot_be_written_is_broken_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / 'bundle.json').mkdir()
     with pytest.raises(UserError, match='cannot be written: Is a directory') as raised:
-        report.write(RunDir(tmp_path), made())
+        report.write(tmp_path, made())
     assert raised.value.exit_status == 3
     assert os.listdir(tmp_path) == ['bundle.json']
 
@@ -353,9 +352,8 @@ import sys
 from pathlib import Path
 from hack.common.console import console
 from hack.dogfood import bundle, report
-from hack.dogfood.rundir import RunDir
 
-run_dir = RunDir(Path(sys.argv[1]))
+run_dir = Path(sys.argv[1])
 said = bundle.of_run(run_dir)
 report.write(run_dir, said)
 report.show(said, run_dir, console(sys.stdout, {'TERM': 'xterm'}))

@@ -106,7 +106,7 @@ def test_what_a_real_shard_leaves(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    made = bundle.of_run(run_dir)
+    made = bundle.of_run(run_dir.path)
     jsonschema.Draft202012Validator(SCHEMA).validate(made)
     assert made['problems'] == []
     assert {one['id']: (one['verdict'], one['root'], one['flaky']) for one in made['journeys']} == {
@@ -128,7 +128,7 @@ def test_what_a_real_shard_leaves(tmp_path: Path) -> None:
     assert [len((run_dir.path / path).read_text()) for paths in evidence for path in paths] == [20000]
 
     assert sorted(line.split()[1] for line in ran.stdout.splitlines()) == sorted(JOURNEYS)
-    report.write(run_dir, made)
+    report.write(run_dir.path, made)
     assert bundle.read(run_dir.bundle) == made
     timings.write(tmp_path / 'timings.json', made['journeys'])
     assert sorted(timings.read(tmp_path / 'timings.json').journeys) == ['make', 'read', 'waver']
