@@ -43,8 +43,6 @@ LAYERS = {
 # On the map and not yet written. The list only shrinks.
 PLANNED = {
     'hack.common.source',
-    'hack.common.results',
-    'hack.common.console',
     'hack.dogfood.graph',
     'hack.dogfood.journeys',
     'hack.dogfood.packing',
@@ -53,10 +51,6 @@ PLANNED = {
     'hack.dogfood.drawing',
     'hack.dogfood.explain',
     'hack.dogfood.sandbox',
-    'hack.dogfood.history',
-    'hack.dogfood.timings',
-    'hack.dogfood.bundle',
-    'hack.dogfood.report',
 }
 
 Layers = Mapping[str, tuple[str, ...]]
