@@ -125,13 +125,23 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 def try_lock(path: Path | str) -> int | None:
     """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        if _is_at(file, path):
+            return file
+        os.close(file)  # it was removed before the lock was ours: that lock keeps nobody out
+
+
+def _is_at(file: int, path: Path | str) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        return None
-    return file
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def lock_is_held(path: Path | str) -> bool:
