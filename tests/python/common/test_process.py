@@ -119,7 +119,8 @@ def test_timeout_leaves_nothing_running(supervisor: Supervisor, script: str) -> 
 
 
 def test_a_program_that_forks_faster_than_it_is_killed_is_ended(supervisor: Supervisor) -> None:
-    script = 'f() { (sleep 0.01; f) & (sleep 0.01; f) & wait; }; f'
+    # Ten doublings: a thousand processes at the most, should we fail to end them.
+    script = 'f() { if (($1 > 0)); then (sleep 0.01; f $(($1 - 1))) & (sleep 0.01; f $(($1 - 1))) & wait; else sleep 60; fi; }; f 10'
     ran = run(supervisor, script, seconds=0.15)
     assert ran.end is End.TIMED_OUT
     assert process.descendants(os.getpid()) == []
@@ -268,3 +269,17 @@ def test_time_in_which_we_were_stopped_is_not_the_programs() -> None:
     os.kill(child.pid, signal.SIGCONT)
     assert child.stdout.read() == 'EXITED\n'
     child.wait()
+
+
+def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: Supervisor) -> None:
+    """Two seconds of work on a processor shared with three others take eight, and are no timeout of three."""
+    processor = min(os.sched_getaffinity(0))
+    busy = [subprocess.Popen(['taskset', '-c', str(processor), 'bash', '-c', 'while :; do :; done']) for _ in range(3)]
+    try:
+        work = 'import time\nwhile time.process_time() < 1.2: pass'
+        assert run(supervisor, f'exec taskset -c {processor} {sys.executable} -c "{work}"', seconds=1.8).status == 0
+        assert run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end is End.TIMED_OUT
+    finally:
+        for child in busy:
+            child.kill()
+            child.wait()
