@@ -24,6 +24,8 @@ GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
 _MOST_AT_ONCE: Final = 1000
 _HEARTBEAT: Final = 1.0
+_PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
+_WORTH_WAITING: Final = 0.05  # seconds
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
@@ -134,6 +136,22 @@ def descendants(root: int) -> list[Process]:
             found.append(process)
         pending += _children(pid)
     return found
+
+
+def _waited_for_processor(root: int) -> float:
+    """The most seconds that one live process of the tree below `root` could run and was not let run.
+
+    Source: /proc/PID/schedstat (kernel, scheduler/sched-stats.rst); 0 where the kernel does not say.
+    """
+    return max([_run_delay(root), *(_run_delay(process.pid) for process in descendants(root))])
+
+
+def _run_delay(pid: int) -> float:
+    try:
+        with open(f'/proc/{pid}/schedstat', 'rb') as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def environment_of(pid: int) -> bytes:
@@ -287,6 +305,9 @@ class Supervisor:
     ) -> Ran:
         """Run `argv` to its end or for `seconds`, standard input empty, output captured.
 
+        Time in which the machine was suspended, or too busy to let the program run though it could,
+        does not count against it (within limits).
+
         Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
         which tells its processes from another owner's.
         """
@@ -315,7 +336,7 @@ class Supervisor:
             os.close(out_write)
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
-        end = self._watch(child.pid, pipes, started + seconds)
+        end = self._watch(child.pid, pipes, seconds)
         if end is None:
             status = os.waitpid(child.pid, 0)[1]
         else:
@@ -339,13 +360,14 @@ class Supervisor:
 
     def survivors(self, owner: str) -> list[Process]:
         """What still runs of an owner's."""
+        if not reap():
+            self._left.clear()
+            return []
         self._adopt(owner)
         return [process for process, of in self._left.values() if of == owner]
 
     def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
         """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
-        if not reap() and not self._left:
-            return []
         ended = end_all(lambda: self.survivors(owner), grace)
         reap()
         self._left = {pid: entry for pid, entry in self._left.items() if entry[1] != owner}
@@ -356,8 +378,11 @@ class Supervisor:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _watch(self, pid: int, pipes: dict[int, Captured], until: float) -> End | None:
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> End | None:
         """Drain the pipes until the child has ended (None), or say why it must be ended."""
+        until = latest = time.monotonic() + seconds
+        latest += (_PATIENCE - 1) * seconds
+        credited = 0.0
         child = os.pidfd_open(pid)
         for descriptor in pipes:
             os.set_blocking(descriptor, False)
@@ -367,12 +392,17 @@ class Supervisor:
             while True:
                 now = time.monotonic()
                 if now >= until:
-                    return End.TIMED_OUT
+                    waited = _waited_for_processor(pid)
+                    if waited - credited < _WORTH_WAITING or now >= latest:
+                        return End.TIMED_OUT
+                    until, credited = min(until + waited - credited, latest), waited
+                    continue
                 wait = min(until - now, _HEARTBEAT)
                 ready = self._poll.poll(wait * 1000 + 1)
                 late = time.monotonic() - now - wait
                 if not ready and late > _HEARTBEAT:
                     until += late  # we were stopped or suspended: that time was not the program's
+                    latest += late
                 ended = False
                 for descriptor, _ in ready:
                     if descriptor == child:

@@ -100,7 +100,7 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
     environment = workspace.with_variables(shell.environment, {**feature.env, **passed_on, **journey.env})
     lines = []
     for command in journey.teardown:
-        ran = _bash(shell, command, environment, cwd, journey.timeout)
+        ran = _bash(shell, command, environment, cwd if os.path.isdir(cwd) else shell.workspace.data, journey.timeout)
         _take_notes(shell.workspace.notes)
         if ran.status != 0:
             said = _text(ran.err).join().strip() or ran.why

@@ -108,18 +108,18 @@ def _report(asked: argparse.Namespace) -> int:
 
     shown = console(sys.stdout, os.environ)
     if asked.merge:
-        path = Path(asked.run_dir or 'merged')
-        merged = bundle.merge_parts(path, [Path(part) for part in asked.merge])
+        run_dir = RunDir(Path(asked.run_dir or 'merged').absolute())
+        merged = bundle.merge_parts(run_dir, [RunDir(Path(part)) for part in asked.merge])
     else:
-        path = start.find(asked.state, asked.run_dir or 'latest').path
-        if not _all_ended(RunDir(path)):
-            start.end_survivors(RunDir(path))
-        merged = bundle.of_run(path, interrupted=asked.interrupted)
-    report.write(path, merged, _drawn(path, merged))
+        run_dir = start.find(asked.state, asked.run_dir or 'latest')
+        if not _all_ended(run_dir):
+            start.end_survivors(run_dir)
+        merged = bundle.of_run(run_dir, interrupted=asked.interrupted)
+    report.write(run_dir, merged, _drawn(run_dir, merged))
     if asked.format == 'json':
         print(report.as_json(merged), end='')
     else:
-        report.show(merged, path, shown)
+        report.show(merged, run_dir, shown)
     if not asked.merge and asked.state.is_dir():
         timings.write(asked.state / 'timings.json', merged['journeys'])
         start.prune(asked.state)
@@ -260,11 +260,11 @@ def _all_ended(run_dir: RunDir) -> bool:
     return True
 
 
-def _drawn(path: Path, merged: Any) -> str:
+def _drawn(run_dir: RunDir, merged: Any) -> str:
     from hack.dogfood import drawing
 
     verdicts = {journey['id']: journey['verdict'] for journey in merged['journeys']}
-    return drawing.mermaid(rundir.read_part(RunDir(path).plan), verdicts)
+    return drawing.mermaid(rundir.read_part(run_dir.plan), verdicts)
 
 
 # -- arguments ---------------------------------------------------------------------------------
