@@ -76,7 +76,9 @@ def _check(asked: argparse.Namespace) -> int:
     if asked.format == 'json':
         print(json.dumps({'journeys': len(corpus.journeys), 'files': len(corpus.files), 'warnings': corpus.warnings}))
     else:
-        print(f'{len(corpus.journeys)} journeys in {len(corpus.files)} files: nothing wrong, {len(corpus.warnings)} warnings')
+        print(
+            f'{len(corpus.journeys)} journeys in {len(corpus.files)} files: nothing wrong, {len(corpus.warnings)} warnings'
+        )
     return Exit.GREEN
 
 
@@ -99,7 +101,8 @@ def _shard(asked: argparse.Namespace) -> int:
         return shard.run(RunDir(Path(asked.run_dir).absolute()), asked.index, supervisor, os.environ, tell)
     except OSError as error:
         raise UserError(
-            f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)', Exit.BROKEN
+            f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)',
+            Exit.BROKEN,
         ) from error
 
 
@@ -108,18 +111,19 @@ def _report(asked: argparse.Namespace) -> int:
 
     shown = console(sys.stdout, os.environ)
     if asked.merge:
-        run_dir = RunDir(Path(asked.run_dir or 'merged').absolute())
-        merged = bundle.merge_parts(run_dir, [RunDir(Path(part)) for part in asked.merge])
+        path = Path(asked.run_dir or 'merged').absolute()
+        merged = bundle.merge_parts(path, [Path(part) for part in asked.merge])
     else:
         run_dir = start.find(asked.state, asked.run_dir or 'latest')
         if not _all_ended(run_dir):
             start.end_survivors(run_dir)
-        merged = bundle.of_run(run_dir, interrupted=asked.interrupted)
-    report.write(run_dir, merged, _drawn(run_dir, merged))
+        path = run_dir.path
+        merged = bundle.of_run(path, interrupted=asked.interrupted)
+    report.write(path, merged, _drawn(RunDir(path), merged))
     if asked.format == 'json':
         print(report.as_json(merged), end='')
     else:
-        report.show(merged, run_dir, shown)
+        report.show(merged, path, shown)
     if not asked.merge and asked.state.is_dir():
         timings.write(asked.state / 'timings.json', merged['journeys'])
         start.prune(asked.state)
@@ -164,7 +168,9 @@ def _needs(asked: argparse.Namespace) -> int:
         case 'json':
             lines = [json.dumps([{'command': name, 'package': packages[name], 'path': found[name]} for name in shown])]
         case _:
-            lines = [f'{command}: {found[command] or f"absent (apt-get install {packages[command]})"}' for command in shown]
+            lines = [
+                f'{command}: {found[command] or f"absent (apt-get install {packages[command]})"}' for command in shown
+            ]
     for line in lines:
         print(line)
     return Exit.GREEN
@@ -284,7 +290,9 @@ def _parser() -> argparse.ArgumentParser:
     def verb(name: str, run: Callable[[argparse.Namespace], int], help: str, *, corpus: bool = True) -> _Parser:
         added: _Parser = verbs.add_parser(name, help=help, description=help)
         added.set_defaults(verb=run, command=['run_journeys.py', *sys.argv[1:]])
-        added.add_argument('--state', type=Path, default=STATE, metavar='DIR', help='runs and timings (default: .dogfood)')
+        added.add_argument(
+            '--state', type=Path, default=STATE, metavar='DIR', help='runs and timings (default: .dogfood)'
+        )
         if corpus:
             added.add_argument('corpus', nargs='*', metavar='CORPUS', help='files or folders (default: journeys)')
         return added
@@ -306,7 +314,12 @@ def _parser() -> argparse.ArgumentParser:
     shard.add_argument('run_dir', metavar='RUN_DIR')
     shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
 
-    report = verb('report', _report, 'merge what the shards recorded, write bundle, JUnit and summary, show the table', corpus=False)
+    report = verb(
+        'report',
+        _report,
+        'merge what the shards recorded, write bundle, JUnit and summary, show the table',
+        corpus=False,
+    )
     report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     report.add_argument('--merge', nargs='+', metavar='DIR', help='run directories brought back from other machines')
     report.add_argument('--interrupted', action='store_true', help='the run was told to stop')
@@ -316,7 +329,9 @@ def _parser() -> argparse.ArgumentParser:
     _selection(graph)
     graph.add_argument('--format', choices=('mermaid', 'dot'), default='mermaid')
 
-    explain = verbs.add_parser('explain', help='why a journey has its chain, its shard, its prerequisites and its last verdict')
+    explain = verbs.add_parser(
+        'explain', help='why a journey has its chain, its shard, its prerequisites and its last verdict'
+    )
     explain.set_defaults(verb=_explain)
     explain.add_argument('--state', type=Path, default=STATE, metavar='DIR')
     explain.add_argument('id', metavar='ID')
@@ -334,16 +349,39 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> None:
-    parser.add_argument('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='parallel jobs (default: processors)')
-    parser.add_argument('--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat or separate by commas')
-    parser.add_argument('--tiers', '--tier', action='append', default=[], metavar='TIER', help=f'of {", ".join(TIERS)}; with all they require')
+    parser.add_argument(
+        '--shards',
+        type=_at_least(1),
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='parallel jobs (default: processors)',
+    )
+    parser.add_argument(
+        '--only',
+        action='append',
+        default=[],
+        metavar='ID|@failed',
+        help='with all they require; repeat or separate by commas',
+    )
+    parser.add_argument(
+        '--tiers',
+        '--tier',
+        action='append',
+        default=[],
+        metavar='TIER',
+        help=f'of {", ".join(TIERS)}; with all they require',
+    )
     parser.add_argument('--timings', type=Path, default=timings, metavar='FILE', help='recorded durations')
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
-    parser.add_argument('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
-    parser.add_argument('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is judged as not measured')
+    parser.add_argument(
+        '--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky'
+    )
+    parser.add_argument(
+        '--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is judged as not measured'
+    )
     parser.add_argument('--product-path', metavar='DIR', help='a development build, first on PATH')
     parser.add_argument('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders")
     parser.add_argument('--sandbox', choices=('bwrap',), help='run each chain in a sandbox')

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from hack.common import process
 from hack.common.process import Captured, End, Ran, Supervisor
 
@@ -105,7 +106,7 @@ def test_inherited_descriptors_are_closed_for_programs(tmp_path: Path) -> None:
         'setsid sleep 300 & sleep 300',
         'setsid bash -c "setsid sleep 300 & sleep 300" & sleep 300',
         "trap '' TERM; sleep 300; sleep 300",
-        "setsid bash -c \"trap '' TERM HUP INT; while :; do sleep 1; done\" & sleep 300",
+        'setsid bash -c "trap \'\' TERM HUP INT; while :; do sleep 1; done" & sleep 300',
         'env -i setsid sleep 300 & sleep 300',
         'kill -STOP $$',
     ],
@@ -133,7 +134,9 @@ def test_a_child_that_holds_the_pipe_does_not_prolong_the_run(supervisor: Superv
     assert time.monotonic() - started < 2
 
 
-def test_a_daemon_outlives_its_run_and_later_ones_until_its_owner_is_ended(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_daemon_outlives_its_run_and_later_ones_until_its_owner_is_ended(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
     run(supervisor, f'setsid sleep 300 & echo $! >{tmp_path}/pid')
     daemon = int((tmp_path / 'pid').read_text())
     assert run(supervisor, 'sleep 300', seconds=0.2).end is End.TIMED_OUT
@@ -242,7 +245,9 @@ def test_what_is_dropped_is_still_scanned() -> None:
 
 def test_marked_finds_by_the_whole_value_only() -> None:
     marker = f'DOGFOOD_TEST_MARK={os.getpid()}-x'
-    child = subprocess.Popen(['sleep', '30'], env={'PATH': os.environ['PATH'], 'DOGFOOD_TEST_MARK': marker.partition('=')[2]})
+    child = subprocess.Popen(
+        ['sleep', '30'], env={'PATH': os.environ['PATH'], 'DOGFOOD_TEST_MARK': marker.partition('=')[2]}
+    )
     try:
         assert [found.pid for found in process.marked(marker)] == [child.pid]
         assert process.marked(marker[:-1]) == []
@@ -260,15 +265,15 @@ def test_time_in_which_we_were_stopped_is_not_the_programs() -> None:
         'ran = Supervisor().run(("sleep", "4"), cwd="/", env={"PATH": os.environ["PATH"]}, seconds=2.5, owner="A=1")\n'
         'print(ran.end.name)'
     )
-    child = subprocess.Popen([sys.executable, '-c', script, os.getcwd()], stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    assert child.stdout.readline() == 'ready\n'
-    time.sleep(0.3)
-    os.kill(child.pid, signal.SIGSTOP)
-    time.sleep(3)
-    os.kill(child.pid, signal.SIGCONT)
-    assert child.stdout.read() == 'EXITED\n'
-    child.wait()
+    command = [sys.executable, '-c', script, os.getcwd()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == 'ready\n'
+        time.sleep(0.3)
+        os.kill(child.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(child.pid, signal.SIGCONT)
+        assert child.stdout.read() == 'EXITED\n'
 
 
 def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: Supervisor) -> None:
@@ -278,7 +283,10 @@ def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: 
     try:
         work = 'import time\nwhile time.process_time() < 1.2: pass'
         assert run(supervisor, f'exec taskset -c {processor} {sys.executable} -c "{work}"', seconds=1.8).status == 0
-        assert run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end is End.TIMED_OUT
+        assert (
+            run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end
+            is End.TIMED_OUT
+        )
     finally:
         for child in busy:
             child.kill()
