@@ -51,11 +51,9 @@ def others(tmp_path: Path) -> Path:
 
 def dogfood(folder: Path, shards: int, others: Path, *options: str) -> dict[str, dict[str, Any]]:
     """Run the chain of the tag beside the others; returns the bundle's journeys by id. The run is in `folder`/run."""
+    options = (f'--shards={shards}', f'--run-dir={folder / "run"}', f'--only={",".join(DEPENDENTS + OTHERS)}', *options)
     ended = subprocess.run(
-        [
-            *(REPOSITORY / 'hack/dogfood/dogfood.sh', '--shards', str(shards), '--run-dir', folder / 'run', *options),
-            *('--only', ','.join((*DEPENDENTS, *OTHERS)), CORPUS, others),
-        ],
+        [f'{REPOSITORY}/hack/dogfood/dogfood.sh', *options, str(CORPUS), str(others)],
         cwd=folder,
         env={'PATH': os.environ['PATH'], 'HOME': str(folder)},
         stdin=subprocess.DEVNULL,
