@@ -86,7 +86,8 @@ def test_inherited_descriptors_are_closed_for_programs(tmp_path: Path) -> None:
     script = (
         'import os, sys; sys.path.insert(0, sys.argv[1])\n'
         'from hack.common.process import Supervisor\n'
-        'ran = Supervisor().run(("ls", "/proc/self/fd"), cwd="/", env={"PATH": os.environ["PATH"]}, seconds=9, owner="A=1")\n'
+        'env = {"PATH": os.environ["PATH"]}\n'
+        'ran = Supervisor().run(("ls", "/proc/self/fd"), cwd="/", env=env, seconds=9, owner="A=1")\n'
         'print(b"".join(ran.out.parts()).decode())'
     )
     with open(tmp_path / 'held', 'w') as held:
@@ -121,7 +122,8 @@ def test_timeout_leaves_nothing_running(supervisor: Supervisor, script: str) -> 
 
 def test_a_program_that_forks_faster_than_it_is_killed_is_ended(supervisor: Supervisor) -> None:
     # Ten doublings: a thousand processes at the most, should we fail to end them.
-    script = 'f() { if (($1 > 0)); then (sleep 0.01; f $(($1 - 1))) & (sleep 0.01; f $(($1 - 1))) & wait; else sleep 60; fi; }; f 10'
+    again = '(sleep 0.01; f $(($1 - 1))) &'
+    script = f'f() {{ if (($1 > 0)); then {again} {again} wait; else sleep 60; fi; }}; f 10'
     ran = run(supervisor, script, seconds=0.15)
     assert ran.end is End.TIMED_OUT
     assert process.descendants(os.getpid()) == []
