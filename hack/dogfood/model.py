@@ -139,6 +139,39 @@ class Chain(NamedTuple):
     tokens: tuple[str, ...] = ()  # that hold it together
 
 
+class Gate(NamedTuple):
+    """A gating journey, as the other shards know it."""
+
+    journey: str
+    tier: str
+    shard: int  # 1-based
+
+
+class Job(NamedTuple):
+    """All that one shard needs, so that it reads neither the corpus nor the other shards' work."""
+
+    shard: int  # 1-based
+    chains: tuple[Chain, ...]
+    numbers: Mapping[str, int]  # of each chain, unique in the run
+    journeys: Mapping[str, Journey]
+    features: Mapping[str, Feature]  # by path
+    capabilities: Mapping[str, Capability]
+    gates: tuple[Gate, ...]  # of the whole run
+
+
+class Options(NamedTuple):
+    """What a run was asked for."""
+
+    retries: int = 0
+    deadline_seconds: float | None = None
+    keep: str = 'failed'  # chain folders: 'failed', 'all' or 'none'
+    require_all: bool = False
+    report_only: bool = False
+    product_path: str | None = None
+    sandbox: str | None = None  # 'bwrap'
+    apart: bool = False  # shards run on machines of their own: the merge applies the gates
+
+
 class Plan(NamedTuple):
     shards: tuple[tuple[Chain, ...], ...]  # never an empty shard
     makespan: float  # predicted seconds of the longest shard
@@ -165,6 +198,7 @@ class Finding(TypedDict):
     expected: str
     observed: str
     evidence: str | None
+    attempt: NotRequired[int]  # of the journey, where it was tried more than once
 
 
 class Record(TypedDict):

@@ -1,0 +1,169 @@
+"""Files that others may read while they are written: replaced whole, appended by line, locked by the kernel."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+SYNC_SECONDS: Final = 1.0
+_DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).encode
+
+
+def utc_now() -> str:
+    """Now, as UTC ISO 8601 with milliseconds."""
+    return datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
+
+
+def boot_id() -> str:
+    """What changes when the machine starts anew; empty where the kernel does not say."""
+    try:
+        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return ''
+
+
+def write_atomic(path: Path | str, data: str | bytes) -> None:
+    """Replace `path` as a whole: a reader sees the old content or the new, never a part."""
+    target = os.fspath(path)
+    descriptor, beside = tempfile.mkstemp(prefix='.', suffix='.new', dir=os.path.dirname(target) or '.')
+    try:
+        with os.fdopen(descriptor, 'wb') as file:
+            # surrogatepass: what a product printed may hold lone surrogates once it is escaped in JSON.
+            file.write(data.encode('utf-8', 'backslashreplace') if isinstance(data, str) else data)
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(beside, target)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n')
+
+
+def compact(value: Any) -> str:
+    """The value as one line of JSON."""
+    return _DUMPS(value) + '\n'
+
+
+def read_json(path: Path | str) -> Any:
+    """The value; raises OSError or ValueError."""
+    with open(path, 'rb') as file:
+        return json.loads(file.read())
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class JsonLines:
+    """An append-only file of JSON objects, one a line, synced at most once a second.
+
+    A last line torn by a crash is cut off when the file is opened again.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._synced = time.monotonic()
+        _cut_torn_tail(self._file)
+
+    def append(self, *values: Mapping[str, Any]) -> None:
+        """Write all lines with one call; raises OSError where not every byte arrived."""
+        data = ''.join(_DUMPS(value) + '\n' for value in values).encode('utf-8', 'backslashreplace')
+        while data:
+            data = data[os.write(self._file, data) :]
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        os.fdatasync(self._file)
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _cut_torn_tail(file: int) -> None:
+    size = os.fstat(file).st_size
+    if not size:
+        return
+    data = os.pread(file, size, 0)
+    end = data.rfind(b'\n') + 1
+    while end and _object(data[data.rfind(b'\n', 0, end - 1) + 1 : end]) is None:
+        end = data.rfind(b'\n', 0, end - 1) + 1
+    if end != size:
+        os.ftruncate(file, end)
+
+
+def read_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    """The objects of the file, and the 1-based numbers of complete lines that hold none.
+
+    A torn last line is what a crash leaves: it is left out and not counted. Raises OSError.
+    """
+    with open(path, 'rb') as file:
+        lines = file.read().split(b'\n')
+    torn = lines.pop()  # empty where the file ends with its line
+    objects = [_object(line) for line in lines]
+    last = _object(torn) if torn else None
+    broken = tuple(number for number, value in enumerate(objects, 1) if value is None)
+    return [value for value in [*objects, last] if value is not None], broken
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:  # also UnicodeDecodeError
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def try_lock(path: Path | str) -> int | None:
+    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+def lock_is_held(path: Path | str) -> bool:
+    """Whether some process holds the lock; writes nothing. False where there is no such file."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def cannot_write(folder: Path | str) -> str | None:
+    """Why nothing can be written to `folder` now (disk full, read-only, gone); None where it can.
+
+    Asked after something went wrong there: a few kilobytes are really written and removed.
+    """
+    try:
+        descriptor, path = tempfile.mkstemp(prefix='.', suffix='.probe', dir=folder)
+    except OSError as error:
+        return f'{folder}: {error.strerror}'
+    try:
+        os.write(descriptor, b'\0' * 8192)
+        os.fsync(descriptor)
+    except OSError as error:
+        return f'{folder}: {error.strerror}'
+    finally:
+        os.close(descriptor)
+        os.unlink(path)
+    return None

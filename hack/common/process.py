@@ -1,0 +1,515 @@
+"""The one door for programs: started in a session of their own, watched by one poll loop, ended whole.
+
+The process that uses `Supervisor` becomes the reaper of all that its programs leave behind
+(PR_SET_CHILD_SUBREAPER), so every descendant, however often it forked or called setsid, is found
+below it in the process tree; nothing outside that tree is ever signalled. Linux only.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
+GRACE_SECONDS: Final = 0.3  # between TERM and KILL
+_CHUNK: Final = 1 << 16
+_MOST_AT_ONCE: Final = 1000
+_HEARTBEAT: Final = 1.0
+_PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
+_WORTH_WAITING: Final = 0.05  # seconds
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+class End(Enum):
+    """Every way a program's run can end."""
+
+    EXITED = 'exited'
+    SIGNALLED = 'signalled'
+    TIMED_OUT = 'timed out'
+    INTERRUPTED = 'interrupted'
+    NOT_STARTED = 'not started'
+
+
+class Captured:
+    """A stream's head and tail within a fixed number of bytes, and how much fell out between them."""
+
+    def __init__(self, limit: int = KEEP_BYTES // 2, scan: re.Pattern[bytes] | None = None) -> None:
+        self._half = limit // 2
+        self._head = b''
+        self._tail = b''
+        self._scan = scan
+        self.dropped = 0
+        self.hits: list[bytes] = []  # what `scan` found in what was dropped
+
+    def add(self, data: bytes) -> None:
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        if data:
+            self._tail += data
+            if len(self._tail) > 2 * self._half:  # cut rarely, so that a flood costs one copy a chunk
+                self._cut()
+
+    def _cut(self) -> None:
+        lost = len(self._tail) - self._half
+        if lost <= 0:
+            return
+        if self._scan and len(self.hits) < 8:
+            # What stays is looked at again later: a match across the cut is found twice, never missed.
+            self.hits += [match.group() for match in self._scan.finditer(self._tail[: lost + 4096])][:8]
+        self.dropped += lost
+        self._tail = self._tail[lost:]
+
+    def parts(self) -> tuple[bytes, bytes]:
+        """Head and tail; the tail is empty where nothing was dropped."""
+        self._cut()
+        return (self._head, self._tail) if self.dropped else (self._head + self._tail, b'')
+
+
+class Ran(NamedTuple):
+    """How one program's run ended, and what it said. `status` is 128 + n after signal n."""
+
+    end: End
+    status: int | None
+    seconds: float
+    out: Captured
+    err: Captured
+    why: str = ''  # of a run that did not start
+
+
+class Process(NamedTuple):
+    pid: int
+    started: int  # clock ticks since boot: with the pid, the identity of a process
+    name: str
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+def look_up(pid: int) -> Process | None:
+    """The process, or None where it is gone. Source: proc(5), /proc/PID/stat."""
+    try:
+        with open(f'/proc/{pid}/stat', 'rb') as file:
+            text = file.read().decode('utf-8', 'replace')
+    except OSError:
+        return None
+    name, _, rest = text.partition('(')[2].rpartition(')')
+    fields = rest.split()
+    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{task}/children', 'rb') as file:
+                found += map(int, file.read().split())
+    except OSError:  # it ended while we looked
+        pass
+    return found
+
+
+def descendants(root: int) -> list[Process]:
+    """The live processes below `root`, parents first; zombies are not live.
+
+    At most `_MOST_AT_ONCE` of them: a walk without an end would chase a program that forks faster than we walk.
+    """
+    found: list[Process] = []
+    pending = deque(_children(root))
+    while pending and len(found) < _MOST_AT_ONCE:
+        pid = pending.popleft()
+        process = look_up(pid)
+        if process is None:
+            continue
+        if process.state not in 'ZX':
+            found.append(process)
+        pending += _children(pid)
+    return found
+
+
+def _waited_for_processor(root: int) -> float:
+    """The most seconds that one live process of the tree below `root` could run and was not let run.
+
+    Source: /proc/PID/schedstat (kernel, scheduler/sched-stats.rst); 0 where the kernel does not say.
+    """
+    return max([_run_delay(root), *(_run_delay(process.pid) for process in descendants(root))])
+
+
+def _run_delay(pid: int) -> float:
+    try:
+        with open(f'/proc/{pid}/schedstat', 'rb') as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def environment_of(pid: int) -> bytes:
+    """The environment a process was started with, NUL-separated; empty where it cannot be read."""
+    try:
+        with open(f'/proc/{pid}/environ', 'rb') as file:
+            return file.read()
+    except OSError:
+        return b''
+
+
+def marked(marker: str) -> list[Process]:
+    """All live processes of this machine whose environment holds `NAME=value` exactly.
+
+    A scan of /proc: tenths of a second on a busy machine, for rare occasions only.
+    """
+    wanted = os.fsencode(marker)
+    found = []
+    for entry in os.listdir('/proc'):
+        if entry.isdigit() and wanted in environment_of(int(entry)).split(b'\0'):
+            process = look_up(int(entry))
+            if process and process.state not in 'ZX':
+                found.append(process)
+    return found
+
+
+def is_alive(process: Process) -> bool:
+    now = look_up(process.pid)
+    return now is not None and now.started == process.started and now.state not in 'ZX'
+
+
+def send(process: Process, number: signal.Signals) -> bool:
+    """Signal this very process; a reused pid is never hit, because it is looked up after its descriptor is open."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:
+        return False
+    try:
+        now = look_up(process.pid)
+        if now is None or now.started != process.started:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def end_all(find: Callable[[], Sequence[Process]], grace: float = GRACE_SECONDS, limit: float = 10.0) -> list[Process]:
+    """End every process that `find` names, again and again until it names none; returns those ended.
+
+    TERM first; what outlives the grace period, or multiplies in it, is frozen as a whole before it
+    is killed, so that a program which forks faster than it is killed cannot run away.
+    """
+    first = find()
+    ended = {process[:2]: process for process in first}
+    for process in first:
+        send(process, signal.SIGTERM)
+    until = time.monotonic() + grace
+    while (left := find()) and time.monotonic() < until and len(left) <= 2 * len(first) + 16:
+        time.sleep(0.005)
+        reap()
+    until = time.monotonic() + limit
+    while left and time.monotonic() < until:
+        frozen = _freeze(find)
+        ended |= {process[:2]: process for process in frozen}
+        for group in {process.group for process in frozen}:
+            _send_group(group, signal.SIGKILL)
+        for process in frozen:
+            send(process, signal.SIGKILL)
+        reap()
+        left = find()
+    return list(ended.values())
+
+
+def _freeze(find: Callable[[], Sequence[Process]]) -> list[Process]:
+    """Stop all that `find` names, and whole process groups at once, until no new one appears."""
+    frozen: dict[tuple[object, ...], Process] = {}
+    while fresh := [process for process in find() if process[:2] not in frozen]:
+        for group, member in {process.group: process for process in fresh}.items():
+            # The member that was just stopped keeps the number of its group from being used anew.
+            if send(member, signal.SIGSTOP):
+                _send_group(group, signal.SIGSTOP)
+        for process in fresh:
+            send(process, signal.SIGSTOP)
+            frozen[process[:2]] = process
+    return list(frozen.values())
+
+
+def _send_group(group: int, number: signal.Signals) -> None:
+    if group > 1 and group != os.getpgrp():
+        with contextlib.suppress(OSError):
+            os.killpg(group, number)
+
+
+def reap() -> bool:
+    """Collect every ended child; returns whether live ones are left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def output(argv: Sequence[str], seconds: float) -> str | None:
+    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+    try:
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout.decode('utf-8', 'replace').strip()
+
+
+class Supervisor:
+    """Runs programs one at a time; what they leave running belongs to an owner until that owner is ended.
+
+    `interrupt()` may be called from a signal handler: the running program is ended, and none starts any more.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), 'prctl(PR_SET_CHILD_SUBREAPER)')
+        for entry in os.listdir('/proc/self/fd'):
+            if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
+                _close_on_exec(int(entry))
+        self.interrupted = False
+        self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
+        self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        os.write(self._waker, b'!')
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        seconds: float,
+        owner: str,
+        scan: re.Pattern[bytes] | None = None,
+        grace: float = GRACE_SECONDS,
+    ) -> Ran:
+        """Run `argv` to its end or for `seconds`, standard input empty, output captured.
+
+        Time in which the machine was suspended, or too busy to let the program run though it could,
+        does not count against it (within limits).
+
+        Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
+        which tells its processes from another owner's.
+        """
+        out, err = Captured(scan=scan), Captured(scan=scan)
+        started = time.monotonic()
+        if self.interrupted:
+            return Ran(End.INTERRUPTED, None, 0.0, out, err)
+        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            child = subprocess.Popen(
+                argv,
+                stdin=self._null,
+                stdout=out_write,
+                stderr=err_write,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                close_fds=False,  # every other descriptor of ours closes on exec
+            )
+        except (OSError, ValueError) as error:
+            os.close(out_read)
+            os.close(err_read)
+            return Ran(End.NOT_STARTED, None, 0.0, out, err, str(error))
+        finally:
+            os.close(out_write)
+            os.close(err_write)
+        pipes = {out_read: out, err_read: err}
+        end = self._watch(child.pid, pipes, seconds)
+        if end is None:
+            status = os.waitpid(child.pid, 0)[1]
+        else:
+            self._end_run(owner, grace)
+            status = None
+        child.returncode = 0  # reaped here, not by subprocess
+        took = time.monotonic() - started
+        self._settle(owner, pipes)
+        if status is None:
+            return Ran(end or End.EXITED, None, took, out, err)
+        if os.WIFSIGNALED(status):
+            return Ran(End.SIGNALLED, 128 + os.WTERMSIG(status), took, out, err)
+        return Ran(End.EXITED, os.WEXITSTATUS(status), took, out, err)
+
+    def idle(self, seconds: float) -> None:
+        """Wait; survivors' output is drained meanwhile, an interrupt ends the wait."""
+        until = time.monotonic() + seconds
+        while not self.interrupted and (left := until - time.monotonic()) > 0:
+            for descriptor, _ in self._poll.poll(left * 1000):
+                self._drain(descriptor)
+
+    def survivors(self, owner: str) -> list[Process]:
+        """What still runs of an owner's."""
+        if not reap():
+            self._left.clear()
+            return []
+        self._adopt(owner)
+        return [process for process, of in self._left.values() if of == owner]
+
+    def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
+        """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
+        ended = end_all(lambda: self.survivors(owner), grace)
+        reap()
+        self._left = {pid: entry for pid, entry in self._left.items() if entry[1] != owner}
+        for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
+            self._drain(descriptor)
+            self._forget(descriptor)
+        return ended
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> End | None:
+        """Drain the pipes until the child has ended (None), or say why it must be ended."""
+        until = latest = time.monotonic() + seconds
+        latest += (_PATIENCE - 1) * seconds
+        credited = 0.0
+        child = os.pidfd_open(pid)
+        for descriptor in pipes:
+            os.set_blocking(descriptor, False)
+            self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(child, select.POLLIN)
+        try:
+            while True:
+                now = time.monotonic()
+                if now >= until:
+                    waited = _waited_for_processor(pid)
+                    if waited - credited < _WORTH_WAITING or now >= latest:
+                        return End.TIMED_OUT
+                    until, credited = min(until + waited - credited, latest), waited
+                    continue
+                wait = min(until - now, _HEARTBEAT)
+                ready = self._poll.poll(wait * 1000 + 1)
+                late = time.monotonic() - now - wait
+                if not ready and late > _HEARTBEAT:
+                    until += late  # we were stopped or suspended: that time was not the program's
+                    latest += late
+                ended = False
+                for descriptor, _ in ready:
+                    if descriptor == child:
+                        ended = True
+                    elif descriptor in pipes:
+                        self._read(descriptor, pipes)
+                    else:
+                        self._drain(descriptor)
+                if ended:
+                    return None
+                if self.interrupted:
+                    return End.INTERRUPTED
+        finally:
+            self._poll.unregister(child)
+            os.close(child)
+
+    def _read(self, descriptor: int, pipes: dict[int, Captured]) -> bool:
+        """Take one chunk; False where none is there now. A pipe at its end is closed and dropped."""
+        try:
+            data = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        if data:
+            pipes[descriptor].add(data)
+            return True
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        del pipes[descriptor]
+        return False
+
+    def _drain(self, descriptor: int) -> None:
+        """Take what a survivor wrote, or what woke us."""
+        if descriptor == self._wake:
+            os.read(self._wake, 64)
+            return
+        streams = {descriptor: self._open[descriptor][0]}
+        self._read(descriptor, streams)
+        if not streams:
+            del self._open[descriptor]
+
+    def _settle(self, owner: str, pipes: dict[int, Captured]) -> None:
+        """After a run: take what is in the pipes, keep those that survivors hold, and note the survivors."""
+        for descriptor in list(pipes):
+            # Bounded: a survivor that floods the pipe must not hold us here.
+            for _ in range(64):
+                if not self._read(descriptor, pipes):
+                    break
+        for descriptor, captured in pipes.items():
+            self._open[descriptor] = (captured, owner)
+        if reap():
+            self._adopt(owner)
+        else:
+            self._left.clear()
+
+    def _forget(self, descriptor: int) -> None:
+        if self._open.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+            os.close(descriptor)
+
+    def _adopt(self, owner: str) -> None:
+        """Give every live descendant an owner: its parent's, its environment's, its session's, else `owner`."""
+        reap()
+        now: dict[int, tuple[Process, str]] = {}
+        owners = {of for _, of in self._left.values()} | {owner}
+        sessions = {process.session: of for process, of in self._left.values()}
+        for process in descendants(os.getpid()):
+            known = self._left.get(process.pid)
+            if known and known[0].started == process.started:
+                now[process.pid] = (process, known[1])
+            elif process.parent in now:
+                now[process.pid] = (process, now[process.parent][1])
+            else:
+                environment = set(environment_of(process.pid).split(b'\0'))
+                named = [of for of in owners if os.fsencode(of) in environment]
+                now[process.pid] = (process, named[0] if named else sessions.get(process.session, owner))
+        self._left = now
+
+    def _end_run(self, owner: str, grace: float) -> None:
+        """End the child and all that this run started, but none of the earlier runs' survivors."""
+        earlier = dict(self._left)
+
+        def of_this_run() -> list[Process]:
+            self._adopt(owner)
+            kept = {process.pid for process, _ in earlier.values() if is_alive(process)}
+            found = []
+            for process, of in self._left.values():
+                if process.pid in kept or process.parent in kept:
+                    kept.add(process.pid)
+                elif of == owner:
+                    found.append(process)
+            return found
+
+        end_all(of_this_run, grace)
+        reap()
+
+
+def _close_on_exec(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # the descriptor that listed the folder is closed again
+        os.set_inheritable(descriptor, False)
+
+
+def which(command: str, path: str) -> str | None:
+    """The executable a shell would find for `command` on `path`; a path with a slash stands for itself."""
+    if '/' in command:
+        return command if os.access(command, os.X_OK) and not Path(command).is_dir() else None
+    for folder in path.split(os.pathsep):
+        found = os.path.join(folder or '.', command)
+        if os.access(found, os.X_OK) and os.path.isfile(found):
+            return found
+    return None

@@ -1,0 +1,330 @@
+"""One attempt of one journey: its steps, invariants and probes, really run, and what they came to."""
+
+import os
+import re
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hack.common import files
+from hack.common.process import Captured, End, Ran, Supervisor
+from hack.dogfood import oracles, verdicts, workspace
+from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
+from hack.dogfood.oracles import FileSeen, Seen, Text
+from hack.dogfood.secrets import Mask
+from hack.dogfood.verdicts import Judgement, Note, StepSeen
+from hack.dogfood.workspace import Workspace
+
+INLINE_BYTES: Final = 8192  # of a stream that stand in the record itself; more goes to an evidence file
+_FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
+_PROBE_SECONDS: Final = 30.0
+_SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
+
+
+class Shell(NamedTuple):
+    """What a chain's programs run with."""
+
+    supervisor: Supervisor
+    bash: str
+    workspace: Workspace
+    environment: Mapping[str, str]  # the chain's, without any corpus's variables
+    deadline: float  # of the run, time.monotonic()
+    run_dir: Path
+    wrap: Callable[[Sequence[str], str], Sequence[str]]  # (argv, cwd) → argv inside the sandbox, if there is one
+
+
+class Outcome(NamedTuple):
+    judgement: Judgement
+    steps: list[StepRecord]
+    findings: list[Finding]
+
+
+class _Run(NamedTuple):
+    """A journey's surroundings during one attempt."""
+
+    shell: Shell
+    journey: Journey
+    feature: Feature
+    attempt: int
+    environment: Mapping[str, str]
+    feature_environment: Mapping[str, str]
+    cwd: str
+    mask: Mask
+    require_all: bool
+
+
+def perform(
+    shell: Shell,
+    journey: Journey,
+    feature: Feature,
+    attempt: int,
+    passed_on: Mapping[str, str],
+    probes: Sequence[tuple[Capability, Feature]],
+    require_all: bool = False,
+) -> Outcome:
+    """Run the journey's steps, then the probes of what it establishes, until one of them decides.
+
+    `passed_on`: the variables of `env_pass` with their values.
+    """
+    feature_environment = workspace.with_variables(shell.environment, feature.env)
+    environment = workspace.with_variables({**feature_environment, **passed_on}, journey.env)
+    cwd = shell.workspace.work(journey.id, attempt)
+    mask = Mask(passed_on)
+    run = _Run(shell, journey, feature, attempt, environment, feature_environment, cwd, mask, require_all)
+    records: list[StepRecord] = []
+    findings: list[Finding] = []
+    judgement = _steps(run, records, findings)
+    if judgement is None:
+        judgement = _first(probe(shell, capability, of, cwd, relied_on=False) for capability, of in probes)
+    judgement = judgement or verdicts.PASSED
+    if judgement.finding:
+        findings.append(judgement.finding)
+    judgement = judgement._replace(cause=mask.text(judgement.cause))
+    return Outcome(judgement, mask.value(records), mask.value(findings))
+
+
+def probe(shell: Shell, capability: Capability, feature: Feature, cwd: str, relied_on: bool) -> Judgement | None:
+    """Run a capability's probe in `cwd`; None where it holds, or where there is none."""
+    if capability.probe is None:
+        return None
+    environment = workspace.with_variables(shell.environment, feature.env)
+    seen = _command(shell, capability.probe, environment, cwd, _PROBE_SECONDS)
+    return verdicts.of_probe(capability.token, seen, relied_on)
+
+
+def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_on: Mapping[str, str]) -> list[str]:
+    """Run the journey's teardown; returns a line for each command that did not exit 0. It changes no verdict."""
+    environment = workspace.with_variables(shell.environment, {**feature.env, **passed_on, **journey.env})
+    lines = []
+    for command in journey.teardown:
+        ran = _bash(shell, command, environment, cwd if os.path.isdir(cwd) else shell.workspace.data, journey.timeout)
+        _take_notes(shell.workspace.notes)
+        if ran.status != 0:
+            said = _text(ran.err).join().strip() or ran.why
+            lines.append(Mask(passed_on).text(f'teardown of {journey.id}: {command!r}: {_ending(ran)}: {said}'))
+    return lines
+
+
+# -- steps ---------------------------------------------------------------------------------
+
+
+def _steps(run: _Run, records: list[StepRecord], findings: list[Finding]) -> Judgement | None:
+    try:
+        os.mkdir(run.cwd, 0o700)
+        workspace.write_files(run.cwd, run.journey.files)
+    except OSError as error:
+        return Judgement('infra', f'the work folder could not be made: {error}')
+    budget_ends = time.monotonic() + run.journey.timeout
+    for number, step in enumerate(run.journey.steps, 1):
+        seconds = step.timeout if step.timeout is not None else max(0.0, budget_ends - time.monotonic())
+        judgement = _step(run, number, step, seconds, records, findings)
+        if judgement is None:
+            judgement = _first(_invariant(run, number, name, command) for name, command in run.feature.invariants)
+        if judgement:
+            return judgement
+    return None
+
+
+def _step(
+    run: _Run, number: int, step: Step, seconds: float, records: list[StepRecord], findings: list[Finding]
+) -> Judgement | None:
+    try:
+        workspace.write_files(run.cwd, step.files)
+    except OSError as error:
+        return Judgement('infra', f'step {number}: its files could not be written: {error}')
+    crashes = oracles.crash_pattern(run.feature)
+    settled_by = time.monotonic() + (step.expect.within or 0.0)
+    samples: list[tuple[Ran, list[Finding]]] = []
+    pause, longest = _SETTLE_SECONDS
+    while True:
+        pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
+        ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
+        notes = _take_notes(run.shell.workspace.notes)
+        found = _judge_sample(run, step, ran, crashes, pressure)
+        samples.append((ran, found))
+        if not found or notes or ran.end not in (End.EXITED, End.SIGNALLED) or time.monotonic() >= settled_by:
+            break
+        run.shell.supervisor.idle(pause)
+        pause = min(2 * pause, longest)
+    for entry in found:
+        entry['step'] = number
+        if len(samples) > 1:
+            entry['observed'] += f'\n[last of {len(samples)} samples; the first: {_first_sample(samples[0], entry)}]'
+    records.append(_record(run, number, step, ran))
+    trouble = _trouble(run.shell, ran) if found or ran.end is End.TIMED_OUT else None
+    if ran.end is End.TIMED_OUT:
+        late = oracles.finding('timeout', f'to end within {seconds:g} s', 'it was still running', number)
+        found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
+    seen = StepSeen(number, ran.end, ran.status, ran.seconds, seconds, found, notes, ran.why, '|' in step.run, trouble)
+    judgement = verdicts.of_step(seen, {*run.journey.needs, *run.feature.needs}, run.require_all)
+    if judgement:
+        findings += found
+    return judgement
+
+
+def _judge_sample(run: _Run, step: Step, ran: Ran, crashes: re.Pattern[bytes], pressure: float) -> list[Finding]:
+    out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
+    hits = tuple(hit.decode('utf-8', 'replace') for hit in (*ran.out.hits, *ran.err.hits))
+    paths = {check.path: _look_at(run, check) for check in step.expect.files}
+    seen = Seen(ran.status, ran.seconds, out, err, paths, hits)
+    expect = step.expect if ran.status is not None else Expect()
+    found = oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    if any(entry['kind'] == 'latency' for entry in found):
+        waited = _cpu_pressure() - pressure
+        if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
+            for entry in found:
+                if entry['kind'] == 'latency':
+                    entry['kind'] = 'harness'
+                    entry['observed'] += f', but processes waited {waited:.3f} s of it for a processor'
+    return found
+
+
+def _first_sample(sample: tuple[Ran, list[Finding]], last: Finding) -> str:
+    ran, found = sample
+    same = [entry for entry in found if entry['expected'] == last['expected']]
+    return same[0]['observed'] if same else _ending(ran)
+
+
+def _invariant(run: _Run, number: int, name: str, command: str) -> Judgement | None:
+    seen = _command(run.shell, command, run.feature_environment, run.cwd, _PROBE_SECONDS, number)
+    return verdicts.of_invariant(name, seen)
+
+
+def _first(judgements: Iterable[Judgement | None]) -> Judgement | None:
+    return next((judgement for judgement in judgements if judgement), None)
+
+
+# -- programs ------------------------------------------------------------------------------
+
+
+def _bash(
+    shell: Shell,
+    command: str,
+    environment: Mapping[str, str],
+    cwd: str,
+    seconds: float,
+    scan: re.Pattern[bytes] | None = None,
+) -> Ran:
+    left = shell.deadline - time.monotonic()
+    ran = shell.supervisor.run(
+        shell.wrap((shell.bash, '-eo', 'pipefail', '-c', command), cwd),
+        cwd=cwd,
+        env=environment,
+        seconds=min(seconds, left),
+        owner=shell.workspace.owner,
+        scan=scan,
+    )
+    if ran.end is End.TIMED_OUT and left < seconds:
+        return ran._replace(end=End.INTERRUPTED, why="the run's deadline was reached")
+    return ran
+
+
+def _command(
+    shell: Shell, command: str, environment: Mapping[str, str], cwd: str, seconds: float, number: int = 0
+) -> StepSeen:
+    """A probe or an invariant: only its exit status counts."""
+    ran = _bash(shell, command, environment, cwd, seconds)
+    notes = _take_notes(shell.workspace.notes)
+    trouble = None if ran.status == 0 else _trouble(shell, ran)
+    return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
+
+
+def _take_notes(path: str) -> list[Note]:
+    try:
+        with open(path, encoding='utf-8', errors='replace') as file:
+            lines = file.read().splitlines()
+        os.unlink(path)
+    except OSError:
+        return []
+    return [Note(*line.split('\t', 1)) for line in lines if '\t' in line]
+
+
+def _trouble(shell: Shell, ran: Ran) -> str | None:
+    """What was wrong with the machine, asked only after something went wrong."""
+    for folder in (shell.workspace.folder, str(shell.run_dir)):
+        if why := files.cannot_write(folder):
+            return why
+    if ran.status == 128 + signal.SIGXFSZ and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        return 'a file grew past the limit this run was started with (ulimit -f)'
+    return None
+
+
+def _cpu_pressure() -> float:
+    """Seconds since boot in which some process waited for a processor; 0 where the kernel does not say."""
+    try:
+        with open('/proc/pressure/cpu', encoding='ascii') as file:
+            return int(file.readline().rpartition('total=')[2]) / 1e6
+    except (OSError, ValueError):
+        return 0.0
+
+
+# -- what was seen ---------------------------------------------------------------------------
+
+
+def _text(captured: Captured) -> Text:
+    return Text(*captured.parts(), captured.dropped)
+
+
+def _look_at(run: _Run, check: FileCheck) -> FileSeen:
+    path = os.path.join(run.cwd, workspace.expand(check.path, run.environment))
+    try:
+        if not os.path.exists(path):
+            return FileSeen(os.path.lexists(path), None, 'a link that leads nowhere' if os.path.lexists(path) else '')
+        if not os.path.isfile(path):
+            return FileSeen(True, None, 'it is not a regular file')
+        with open(path, 'rb') as file:
+            head = file.read(_FILE_BYTES)
+            size = os.fstat(file.fileno()).st_size
+            tail = b''
+            if size > 2 * _FILE_BYTES:
+                file.seek(-_FILE_BYTES, os.SEEK_END)
+            if size > _FILE_BYTES:
+                tail = file.read(_FILE_BYTES)
+        dropped = size - len(head) - len(tail)
+        return FileSeen(True, Text(head, tail, dropped) if dropped > 0 else Text(head + tail))
+    except OSError as error:
+        return FileSeen(True, None, str(error.strerror))
+
+
+def _record(run: _Run, number: int, step: Step, ran: Ran) -> StepRecord:
+    record = StepRecord(
+        intent=step.intent,
+        run=step.run,
+        exit=ran.status if ran.end is End.EXITED else None,
+        duration_seconds=round(ran.seconds, 4),
+        stdout='',
+        stderr='',
+    )
+    if name := oracles.signal_of(ran.status):
+        record['signal'] = name
+    for name, captured in (('stdout', ran.out), ('stderr', ran.err)):
+        text = run.mask.trim(_text(captured))
+        if text.dropped:
+            record['cut_bytes'] = record.get('cut_bytes', 0) + text.dropped
+        shown = run.mask.text(text.join())  # before it is shortened: half a secret would not be recognised
+        if len(shown) > INLINE_BYTES:
+            path = _keep_evidence(run, f'{run.shell.workspace.attempt}.{run.attempt}-step-{number}.{name}', shown)
+            record.setdefault('evidence', []).append(path)
+            lost = len(shown) - INLINE_BYTES
+            half = INLINE_BYTES // 2
+            shown = f'{shown[:half]}\n[… {lost} characters, see {path} …]\n{shown[-half:]}'
+        record[name] = shown  # type: ignore[literal-required]
+    return record
+
+
+def _keep_evidence(run: _Run, name: str, text: str) -> str:
+    """Write evidence and return its path from the run directory; one that cannot be written is named as lost."""
+    path = f'evidence/{run.journey.id}/{name}'
+    try:
+        os.makedirs(run.shell.run_dir / 'evidence' / run.journey.id, exist_ok=True)
+        files.write_atomic(run.shell.run_dir / path, text)
+    except OSError as error:
+        return f'{path} (could not be written: {error.strerror})'
+    return path
+
+
+def _ending(ran: Ran) -> str:
+    return f'exit {ran.status}' if ran.status is not None else ran.end.value

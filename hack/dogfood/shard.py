@@ -1,0 +1,468 @@
+"""One shard's work: its chains, tier by tier, each journey to a verdict that is on disk before the next begins."""
+
+import contextlib
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from hack.common import files
+from hack.common.errors import Exit, UserError
+from hack.common.files import JsonLines
+from hack.common.process import Supervisor, which
+from hack.dogfood import attempt, markers, progress, rundir, verdicts, workspace
+from hack.dogfood.attempt import Outcome, Shell
+from hack.dogfood.markers import Marker
+from hack.dogfood.model import TIERS, Capability, Chain, Feature, Finding, Gate, Job, Journey, Record, Verdict
+from hack.dogfood.progress import ChainProgress
+from hack.dogfood.rundir import Run, RunDir
+from hack.dogfood.verdicts import Judgement, Standing
+from hack.dogfood.workspace import Workspace
+
+NOT_STARTED_SECONDS: Final = 60.0  # all shards start at once: one that has not by then never will
+_LOOK_SECONDS: Final = (0.01, 0.2)  # between two looks at another shard's gate: first and longest
+_TEARDOWN_SECONDS: Final = 20.0  # for all of a chain's teardown once the run is interrupted or past its deadline
+
+
+def run(
+    run_dir: RunDir,
+    number: int,
+    supervisor: Supervisor,
+    environment: Mapping[str, str],
+    tell: Callable[[Record], None],
+) -> int:
+    """Work off shard `number`; `tell` hears each record once it is written.
+
+    Returns an exit status: 0 all its journeys have a record, 3 it had to stop, 130 interrupted.
+    Raises UserError where there is no such shard or another process runs it.
+    """
+    job = rundir.read_job(run_dir, number)
+    its_run = rundir.read_run(run_dir)
+    lock = files.try_lock(run_dir.shard_lock(number))
+    if lock is None:
+        raise UserError(f'{run_dir.path}: shard {number} is running already (wait for it, or end it)')
+    try:
+        shard = Shard(run_dir, its_run, job, supervisor, environment, tell)
+        return shard.work()
+    finally:
+        os.close(lock)
+
+
+class _ChainRun:
+    """A chain while its shard works on it. Its folder is made when the first journey needs it."""
+
+    def __init__(self, chain: Chain, number: int, before: ChainProgress | None) -> None:
+        self.chain = chain
+        self.number = number
+        self.before = before
+        self.attempt = before.attempt if before else 0  # 0: not begun
+        self.finals: dict[str, Record] = dict(before.finals) if before else {}
+        self.standing: dict[str, Standing] = {}
+        self.left = list(chain.journeys)
+        self.shell: Shell | None = None
+        self.entered: dict[str, str] = {}  # journeys whose steps began, with the work folder of the last attempt
+        self.build_again: set[str] = set()
+        self.not_built: dict[str, str] = {}  # journeys that passed before and did not when built up again: why
+        self.verdicts: list[Verdict] = []
+
+
+class Shard:
+    """The state of one shard's process."""
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        its_run: Run,
+        job: Job,
+        supervisor: Supervisor,
+        environment: Mapping[str, str],
+        tell: Callable[[Record], None],
+    ) -> None:
+        self.run_dir = run_dir
+        self.its_run = its_run
+        self.options = its_run.options
+        self.job = job
+        self.supervisor = supervisor
+        self.environment = environment
+        self.tell = tell
+        self.boot = files.boot_id()
+        path = environment.get('PATH', os.defpath)
+        self.bash = which('bash', path) or 'bash'
+        self.base = workspace.base_environment(path, self.options.product_path)
+        self.establishers: dict[str, list[str]] = {}
+        for journey in job.journeys.values():
+            for token in journey.establishes:
+                self.establishers.setdefault(token, []).append(journey.id)
+        self.missing: dict[str, bool] = {}  # by command
+        self.deadline = self._deadline()
+        self.spare: str | None = None  # a folder that its chain left pristine
+        events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
+        self.before = progress.read(events, self.boot)
+        self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
+        self.results = JsonLines(run_dir.results(job.shard))
+
+    def work(self) -> int:
+        """All chains, tier by tier; what was begun is ended whatever happens."""
+        self.results.append(
+            {
+                'event': 'shard-start',
+                'shard': self.job.shard,
+                'pid': os.getpid(),
+                'time': files.utc_now(),
+                'boot': self.boot,
+            }
+        )
+        chains = [self._chain_run(chain) for chain in self.job.chains]
+        status, reason = Exit.GREEN, 'done'
+        try:
+            for tier in TIERS:
+                self._tier(tier, chains)
+            if self.supervisor.interrupted:
+                status, reason = Exit.INTERRUPTED, 'interrupted'
+            elif time.monotonic() >= self.deadline:
+                reason = 'deadline'
+        finally:
+            for chain in chains:
+                self._finish(chain)
+            self._leave_root()
+        self.results.append({'event': 'shard-end', 'shard': self.job.shard, 'reason': reason, 'time': files.utc_now()})
+        self.results.sync()
+        return status
+
+    # -- order ---------------------------------------------------------------------------
+
+    def _tier(self, tier: str, chains: Sequence[_ChainRun]) -> None:
+        of_tier = [
+            (chain, name) for chain in chains for name in chain.chain.journeys if self.job.journeys[name].tier == tier
+        ]
+        if not of_tier:
+            return
+        gates = self._gates_before(tier)
+        for chain, name in of_tier:
+            if self.supervisor.interrupted:
+                return
+            self._journey(chain, self.job.journeys[name], gates)
+            chain.left.remove(name)
+            if not chain.left:
+                self._finish(chain)
+
+    def _gates_before(self, tier: str) -> dict[str, tuple[str, Verdict]]:
+        """The verdicts of all gating journeys of earlier tiers, waited for wherever they run."""
+        if self.options.apart:
+            return {}
+        earlier = TIERS[: TIERS.index(tier)]
+        waited = time.monotonic()
+        return {gate.journey: (gate.tier, self._gate(gate, waited)) for gate in self.job.gates if gate.tier in earlier}
+
+    def _gate(self, gate: Gate, since: float) -> Verdict:
+        pause, longest = _LOOK_SECONDS
+        while not self.supervisor.interrupted and time.monotonic() < self.deadline:
+            gone = self._is_gone(gate.shard, since)  # asked first: its last act may be to write the verdict
+            try:
+                verdict: Verdict = files.read_json(self.run_dir.gate(gate.journey))['verdict']
+                return verdict
+            except FileNotFoundError:
+                if gone:
+                    return 'infra'
+            except (OSError, ValueError, KeyError, TypeError):
+                return 'infra'
+            self.supervisor.idle(pause)
+            pause = min(2 * pause, longest)
+        return 'infra'
+
+    def _is_gone(self, shard: int, since: float) -> bool:
+        if shard == self.job.shard:
+            return True  # this shard has been through that tier
+        lock = self.run_dir.shard_lock(shard)
+        if not lock.exists():
+            return time.monotonic() - since > NOT_STARTED_SECONDS
+        return not files.lock_is_held(lock)
+
+    # -- one journey ---------------------------------------------------------------------
+
+    def _journey(self, chain: _ChainRun, journey: Journey, gates: Mapping[str, tuple[str, Verdict]]) -> None:
+        final = chain.finals.get(journey.id)
+        if final and journey.id not in chain.build_again:
+            chain.standing[journey.id] = Standing(final['verdict'], final['root'])
+            self._tell_gate(journey, final['verdict'])
+            return
+        record = self._judged(chain, journey, self._admission(chain, journey, gates))
+        alive = (
+            [process.name for process in self.supervisor.survivors(chain.shell.workspace.owner)] if chain.shell else []
+        )
+        event: dict[str, Any] = {'event': 'result', 'chain_attempt': chain.attempt, 'record': record}
+        self.results.append({**event, 'alive': alive} if alive else event)
+        chain.standing[journey.id] = Standing(record['verdict'], record['root'])
+        chain.verdicts.append(record['verdict'])
+        if final:
+            if record['verdict'] != 'passed':
+                chain.not_built[journey.id] = record['cause']
+        else:
+            self._tell_gate(journey, record['verdict'])
+        self.tell(record)
+
+    def _tell_gate(self, journey: Journey, verdict: Verdict) -> None:
+        if journey.gating and not self.options.apart:
+            files.write_json(
+                self.run_dir.gate(journey.id), {'journey': journey.id, 'tier': journey.tier, 'verdict': verdict}
+            )
+
+    def _admission(
+        self, chain: _ChainRun, journey: Journey, gates: Mapping[str, tuple[str, Verdict]]
+    ) -> Judgement | None:
+        """Why the journey cannot be run; None where it can."""
+        if time.monotonic() >= self.deadline:
+            return Judgement('infra', "the run's deadline was reached")
+        if held := verdicts.deferred(journey.tier, gates):
+            return held
+        if absent := verdicts.absent(self._absent(journey), self.options.require_all):
+            return absent
+        for token in journey.requires:
+            for name in self.establishers[token]:
+                if name in chain.not_built:
+                    why = chain.not_built[name]
+                    return Judgement('infra', f'{name} passed before, but not when its chain was built up again: {why}')
+        return verdicts.blocked(journey.requires, self.establishers, chain.standing)
+
+    def _absent(self, journey: Journey) -> list[str]:
+        feature = self.job.features[journey.path]
+        absent = []
+        for command in dict.fromkeys((*feature.needs, *journey.needs)):
+            if command not in self.missing:
+                self.missing[command] = which(command, self.base['PATH']) is None
+            if self.missing[command]:
+                absent.append(
+                    f'{command}, which is not installed (apt-get install {feature.packages.get(command, command)})'
+                )
+        return absent
+
+    def _judged(self, chain: _ChainRun, journey: Journey, known: Judgement | None) -> Record:
+        """The journey's record: judged beforehand, or run."""
+        if known is None:
+            try:
+                self._open(chain)
+            except OSError as error:
+                known = Judgement('infra', f"the chain's folder could not be made: {error}")
+        if known or chain.shell is None:
+            return self._record(chain, journey, Outcome(known or verdicts.PASSED, [], []), 0, None, 0.0)
+        started, clock = files.utc_now(), time.monotonic()
+        self.results.append(
+            {
+                'event': 'start',
+                'journey': journey.id,
+                'chain': chain.chain.name,
+                'chain_attempt': chain.attempt,
+                'time': started,
+            }
+        )
+        try:
+            outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        except Exception as error:  # a fault of ours must not take the other journeys along, nor blame this one
+            self._note(traceback.format_exc())
+            outcome, attempts, earlier = Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], []), 1, []
+        if outcome.judgement.verdict == 'passed' and (why := self._establish(chain, journey)):
+            outcome = Outcome(why, outcome.steps, outcome.findings)
+        record = self._record(chain, journey, outcome, attempts, started, time.monotonic() - clock)
+        record['flaky'] = bool(earlier) and record['verdict'] == 'passed'
+        record['findings'] = earlier + record['findings']
+        return record
+
+    def _attempts(self, chain: _ChainRun, shell: Shell, journey: Journey) -> tuple[Outcome, int, list[Finding]]:
+        """The last attempt's outcome, the number of attempts, and the findings of those before."""
+        feature = self.job.features[journey.path]
+        passed_on = {name: self.environment[name] for name in journey.env_pass if name in self.environment}
+        retries = self.options.retries if journey.retries is None else journey.retries
+        earlier: list[Finding] = []
+        for number in range(1, retries + 2):
+            if lost := self._lost(chain, shell, journey):
+                return lost, number, earlier
+            chain.entered[journey.id] = shell.workspace.work(journey.id, number)
+            outcome = attempt.perform(
+                shell, journey, feature, number, passed_on, self._probes(journey.establishes), self.options.require_all
+            )
+            if outcome.judgement.verdict != 'failed' or number == retries + 1:
+                break
+            for finding in outcome.findings:
+                finding['attempt'] = number
+            earlier += outcome.findings
+        return outcome, number, earlier
+
+    def _probes(self, tokens: Sequence[str]) -> list[tuple[Capability, Feature]]:
+        return [
+            (capability, self.job.features[capability.feature])
+            for capability in (self.job.capabilities[token] for token in tokens)
+            if capability.probe is not None
+        ]
+
+    # -- capabilities ----------------------------------------------------------------------
+
+    def _lost(self, chain: _ChainRun, shell: Shell, journey: Journey) -> Outcome | None:
+        """Whether something the journey stands on, established before, is not there any more."""
+        expected = markers.Expected(chain.chain.name, chain.attempt, self.its_run.id, self.boot)
+        for token in journey.requires:
+            found = markers.read(self.run_dir.capabilities, token, self.its_run.key)
+            if fault := markers.fault(found, expected):
+                return Outcome(verdicts.lost_marker(token, fault), [], [])
+        for capability, feature in self._probes(journey.requires):
+            if judgement := attempt.probe(shell, capability, feature, f'{shell.workspace.folder}/work', relied_on=True):
+                return Outcome(judgement, [], [judgement.finding] if judgement.finding else [])
+        return None
+
+    def _establish(self, chain: _ChainRun, journey: Journey) -> Judgement | None:
+        """Write the markers of what the journey established; says why where that cannot be done."""
+        for token in journey.establishes:
+            marker = Marker(
+                token,
+                journey.id,
+                chain.chain.name,
+                chain.attempt,
+                self.job.shard,
+                files.utc_now(),
+                self.its_run.id,
+                self.boot,
+            )
+            try:
+                markers.write(self.run_dir.capabilities, marker, self.its_run.key)
+            except OSError as error:
+                return Judgement('infra', f'every step passed, but the marker of {token} could not be written: {error}')
+        return None
+
+    # -- chains ------------------------------------------------------------------------------
+
+    def _chain_run(self, chain: Chain) -> _ChainRun:
+        it = _ChainRun(chain, self.job.numbers[chain.name], self.before.get(chain.name))
+        if it.before and not self._goes_on(it.before):
+            it.build_again = progress.to_build_again(chain.journeys, self.job.journeys, it.before.finals)
+        return it
+
+    def _goes_on(self, before: ChainProgress) -> bool:
+        return before.at_rest and os.path.isdir(before.folder)
+
+    def _open(self, chain: _ChainRun) -> None:
+        """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError."""
+        if chain.shell:
+            return
+        goes_on = chain.before is not None and self._goes_on(chain.before)
+        if chain.before and goes_on:
+            folder = chain.before.folder
+        else:
+            if chain.before and chain.before.folder:
+                workspace.remove_tree(chain.before.folder)  # nothing of it survives
+            chain.attempt += 1
+            folder, self.spare = self.spare or self._fresh(chain), None
+        prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
+        space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
+        if not goes_on and not os.path.isdir(folder):
+            workspace.make(space)
+        environment = workspace.chain_environment(self.base, space)
+        chain.shell = Shell(
+            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, lambda argv, _: argv
+        )
+        self.results.append(
+            {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
+        )
+
+    def _fresh(self, chain: _ChainRun) -> str:
+        return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
+
+    def _root(self) -> str:
+        """This shard's folder for its chains; the link to it is how it is found again, to go on or to clean up."""
+        link = self.run_dir.root(self.job.shard)
+        if not workspace.is_root_of(str(link), self.its_run.id):
+            _link(link, workspace.make_root(self.its_run.id))
+        return os.readlink(link)
+
+    def _leave_root(self) -> None:
+        if self.spare:
+            workspace.remove_tree(self.spare)
+        link = self.run_dir.root(self.job.shard)
+        if link.is_symlink() and workspace.remove_root_if_empty(os.readlink(link)):
+            link.unlink()
+
+    def _finish(self, chain: _ChainRun) -> None:
+        """Teardown, then the end of all that still runs, then the folder's: once, whatever happened."""
+        shell, chain.shell = chain.shell, None
+        if shell is None:
+            return
+        for line in self._teardown(shell, chain):
+            self._note(line)
+        leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
+        end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
+        self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
+        try:
+            self.results.append(end)
+        except OSError as error:
+            self._note(f'{self.run_dir.results(self.job.shard)}: {error}')
+
+    def _leave(self, space: Workspace, done: bool) -> None:
+        """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
+        try:
+            if self.options.keep == 'all' or (self.options.keep == 'failed' and not done):
+                _link(self.run_dir.chains / space.chain, space.folder)
+            elif done and not self.spare and workspace.is_pristine(space):
+                workspace.hand_over(space.folder)
+                self.spare = space.folder
+            else:
+                workspace.remove_tree(space.folder)
+        except OSError as error:
+            self._note(f'{space.folder}: {error}')
+
+    def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
+        """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""
+        begun = [(self.job.journeys[name], cwd) for name, cwd in reversed(chain.entered.items())]
+        tear_down = [(journey, cwd) for journey, cwd in begun if journey.teardown]
+        if not tear_down:
+            return
+        was_interrupted, self.supervisor.interrupted = self.supervisor.interrupted, False
+        shell = shell._replace(
+            deadline=max(self.deadline if not was_interrupted else 0.0, time.monotonic() + _TEARDOWN_SECONDS)
+        )
+        for journey, cwd in tear_down:
+            passed_on = {name: self.environment[name] for name in journey.env_pass if name in self.environment}
+            yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
+        self.supervisor.interrupted = self.supervisor.interrupted or was_interrupted
+
+    # -- records -----------------------------------------------------------------------------
+
+    def _record(
+        self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
+    ) -> Record:
+        judgement = outcome.judgement
+        checked = any(step.expect.stdout or step.expect.stderr or step.expect.files for step in journey.steps)
+        return Record(
+            id=journey.id,
+            feature=journey.feature,
+            tier=journey.tier,
+            chain=chain.chain.name,
+            shard=self.job.shard,
+            verdict=judgement.verdict,
+            cause=judgement.cause,
+            root=judgement.root,
+            flaky=False,
+            attempts=attempts,
+            started=started,
+            duration_seconds=round(seconds, 4),
+            strength=('checked' if checked else 'exit-only') if judgement.verdict == 'passed' else None,
+            steps=outcome.steps,
+            findings=outcome.findings,
+        )
+
+    def _note(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk is told by the records that are missing
+            self.log.write(f'{files.utc_now()} {line}\n')
+            self.log.flush()
+
+    def _deadline(self) -> float:
+        """On this machine's monotonic clock; a run that moved or rebooted counts from now."""
+        seconds = self.options.deadline_seconds
+        if seconds is None:
+            return float('inf')
+        here = self.its_run.boot == self.boot and not self.options.apart
+        return (self.its_run.started_monotonic if here else time.monotonic()) + seconds
+
+
+def _link(link: Path, target: str) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

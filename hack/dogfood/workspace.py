@@ -1,0 +1,184 @@
+"""A chain's own folder and the environment its steps see, built from nothing."""
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+TOOLS: Final = str(Path(__file__).resolve().parent / 'bin')
+PRELUDE: Final = str(Path(__file__).resolve().parent / 'prelude.bash')
+_OWNER_FILE: Final = '.dogfood-run'  # in a root: the run it belongs to
+_LONGEST_ROOT: Final = 60  # a Unix socket path has 108 bytes, and a product wants most of them
+_OWN_FOLDER: Final = stat.S_IFDIR | 0o700
+_FOLDERS: Final = ['data', 'home', 'tmp', 'work']
+_VARIABLE: Final = re.compile(r'\$\{(DOGFOOD_[A-Z_]+)\}')
+
+
+class Workspace(NamedTuple):
+    """One attempt of one chain. All journeys of the chain share it, nothing else does."""
+
+    folder: str
+    chain: str
+    attempt: int  # of the chain; 2 where a resumed run started it afresh
+    sandbox_prefix: str  # unlike any other chain's of any run
+    capabilities: str  # the markers' folder
+
+    @property
+    def data(self) -> str:
+        return f'{self.folder}/data'
+
+    @property
+    def home(self) -> str:
+        return f'{self.folder}/home'
+
+    @property
+    def tmp(self) -> str:
+        return f'{self.folder}/tmp'
+
+    @property
+    def notes(self) -> str:
+        """Where a step says that it skips or could not measure: see bin/ and prelude.bash."""
+        return f'{self.folder}/notes'
+
+    @property
+    def owner(self) -> str:
+        """What the environment of every process of this chain holds, and no other process's."""
+        return f'DOGFOOD_DATA_DIR={self.data}'
+
+    def work(self, journey: str, attempt: int = 1) -> str:
+        return f'{self.folder}/work/{journey}' + (f'.{attempt}' if attempt > 1 else '')
+
+
+def make_root(run_id: str) -> str:
+    """A private folder for this run's chains: short, and outside any repository; raises OSError."""
+    root = tempfile.mkdtemp(prefix='dogfood-', dir=_temp())
+    Path(root, _OWNER_FILE).write_text(run_id + '\n')
+    return root
+
+
+def _temp() -> str:
+    wanted = tempfile.gettempdir()
+    for folder in (wanted, '/tmp', '/var/tmp'):
+        parents = (Path(folder).resolve(), *Path(folder).resolve().parents)
+        in_repository = any((parent / '.git').exists() for parent in parents)
+        if len(folder) <= _LONGEST_ROOT and not in_repository and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return wanted
+
+
+def make(workspace: Workspace) -> None:
+    """Make the folders; raises OSError, FileExistsError where there is such a chain already."""
+    os.mkdir(workspace.folder, 0o700)
+    for name in _FOLDERS:
+        os.mkdir(f'{workspace.folder}/{name}', 0o700)
+
+
+def is_pristine(workspace: Workspace) -> bool:
+    """Whether the chain left nothing at all in its folder, so that another chain may have it as it is.
+
+    Making and removing folders is the dearest thing a small journey asks of a disk.
+    """
+    try:
+        work = f'{workspace.folder}/work'
+        folders = [workspace.folder, workspace.data, workspace.home, workspace.tmp, work]
+        folders += [f'{work}/{name}' for name in os.listdir(work)]
+        untouched = all(os.lstat(path).st_mode == _OWN_FOLDER for path in folders)
+        empty = not any(os.listdir(path) for path in (*folders[1:4], *folders[5:]))
+        return untouched and empty and sorted(os.listdir(workspace.folder)) == _FOLDERS
+    except OSError:
+        return False
+
+
+def hand_over(folder: str) -> None:
+    """Make a pristine folder ready for the next chain; raises OSError."""
+    for name in os.listdir(f'{folder}/work'):
+        os.rmdir(f'{folder}/work/{name}')
+
+
+def remove_tree(folder: str) -> None:
+    """Like `rm -rf`, but also through folders that a product made read-only."""
+
+    def unlock(function: object, path: str, _: object) -> None:
+        parent = os.path.dirname(path)
+        os.chmod(parent, stat.S_IRWXU)
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.chmod(path, stat.S_IRWXU)
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
+    if os.path.lexists(folder):
+        shutil.rmtree(folder, onerror=unlock)
+
+
+def is_root_of(root: str, run_id: str) -> bool:
+    owner = Path(root, _OWNER_FILE)
+    return owner.is_file() and owner.read_text().strip() == run_id
+
+
+def remove_root_if_empty(root: str) -> bool:
+    """Whether it is gone: removed if no chain's folder is left in it."""
+    if os.path.isdir(root) and os.listdir(root) == [_OWNER_FILE]:
+        remove_tree(root)
+    return not os.path.isdir(root)
+
+
+def base_environment(path: str, product_path: str | None) -> dict[str, str]:
+    """What every step of a run sees. `path`: the caller's PATH."""
+    return {
+        'PATH': ':'.join([*([product_path] if product_path else []), path, TOOLS]),
+        'LANG': 'C.UTF-8',
+        'TZ': 'UTC',
+        'TERM': 'dumb',
+        'GIT_CONFIG_NOSYSTEM': '1',
+        'BASH_ENV': PRELUDE,  # unset again by the prelude, before the step's first command
+    }
+
+
+def chain_environment(base: Mapping[str, str], workspace: Workspace) -> dict[str, str]:
+    home = workspace.home
+    return {
+        **base,
+        'HOME': home,
+        'TMPDIR': workspace.tmp,
+        'XDG_CONFIG_HOME': f'{home}/.config',
+        'XDG_CACHE_HOME': f'{home}/.cache',
+        'XDG_DATA_HOME': f'{home}/.local/share',
+        'XDG_STATE_HOME': f'{home}/.local/state',
+        'XDG_RUNTIME_DIR': workspace.tmp,
+        'GIT_CEILING_DIRECTORIES': workspace.folder,
+        'DOGFOOD_DATA_DIR': workspace.data,
+        'DOGFOOD_CHAIN': workspace.chain,
+        'DOGFOOD_SANDBOX_PREFIX': workspace.sandbox_prefix,
+        'DOGFOOD_CAPABILITIES': workspace.capabilities,
+    }
+
+
+def with_variables(environment: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
+    """The environment with a corpus's own variables, their `${DOGFOOD_*}` expanded."""
+    return {**environment, **{name: expand(value, environment) for name, value in added.items()}}
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """`${DOGFOOD_*}` replaced by its value; what is not set stays as it stands."""
+    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), text) if '${' in text else text
+
+
+def write_files(folder: str, files: Mapping[str, str]) -> None:
+    """Write a journey's fixture below its work folder; raises OSError.
+
+    The loader refused paths that leave it; a link that a step put in the way is not followed.
+    """
+    for name, text in files.items():
+        path = os.path.join(folder, name)
+        parent = os.path.dirname(path)
+        os.makedirs(parent, exist_ok=True)
+        if not Path(parent).resolve().is_relative_to(Path(folder).resolve()):
+            raise OSError(f'{name}: a link leads out of the work folder')
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o755 if text.startswith('#!') else 0o644), 'wb') as file:
+            file.write(text.encode())
