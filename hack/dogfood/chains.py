@@ -46,11 +46,7 @@ def select(
         raise UserError(_nothing_selected(only, tiers))
     kept = _with_required(corpus.journeys, asked)
     journeys = {id: journey for id, journey in corpus.journeys.items() if id in kept}
-    used = {journey.feature for journey in journeys.values()}
-    features = {name: feature for name, feature in corpus.features.items() if name in used}
-    return Selection(
-        corpus._replace(journeys=journeys, features=features), tuple(id for id in corpus.journeys if id not in kept)
-    )
+    return Selection(corpus._replace(journeys=journeys), tuple(id for id in corpus.journeys if id not in kept))
 
 
 def _refuse_unknown(corpus: Corpus, only: Collection[str], tiers: Collection[str]) -> None:
@@ -190,13 +186,14 @@ def summary(plan: Plan) -> str:
     longest = max(chains, key=lambda chain: chain.seconds, default=Chain('', (), 0.0))
     is_ceiling = len(plan.shards) > 1 and longest.seconds >= plan.lower_bound
     return (
-        f'{_count(len(plan.shards), "shard")}, {_count(len(chains), "chain")}, {_count(journeys, "journey")}: '
+        f'{counted(len(plan.shards), "shard")}, {counted(len(chains), "chain")}, {counted(journeys, "journey")}: '
         f'predicted makespan {plan.makespan:.1f} s, lower bound {plan.lower_bound:.1f} s, '
         f'set by {f"chain {longest.name}" if is_ceiling else "the mean load"}'
     )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, in the plural where it is one."""
     return f'{number} {noun}{"s" * (number != 1)}'
 
 
