@@ -43,7 +43,7 @@ class _Cluster(NamedTuple):
     """A chain as it is drawn."""
 
     name: str
-    lines: tuple[str, ...]
+    title: str
     nodes: tuple[_Node, ...]
     edges: tuple[_Edge, ...]
 
@@ -108,7 +108,7 @@ def _cluster(
                 links[f'n{numbers[before]}', f'n{numbers[id]}'].append(token)
     return _Cluster(
         name,
-        (chain['name'], f'shard {shard}, {chain["seconds"]:.1f} s'),
+        f'{chain["name"]}, shard {shard}, {chain["seconds"]:.1f} s',
         tuple(_node(f'n{numbers[id]}', id, journeys[id], verdicts.get(id, '')) for id in chain['journeys']),
         tuple(_Edge(source, target, ', '.join(tokens)) for (source, target), tokens in links.items()),
     )
@@ -142,7 +142,8 @@ def _note(left_out: Collection[_Cluster]) -> str:
 def _mermaid_cluster(cluster: _Cluster) -> str:
     return '\n'.join(
         [
-            f'  subgraph {cluster.name}["{_mermaid_text(cluster.lines)}"]',
+            f'  subgraph {cluster.name}["{_mermaid_text([cluster.title])}"]',
+            '    direction LR',
             *(_mermaid_node(node) for node in cluster.nodes),
             *(f'    {edge.source} -->|"{_mermaid_text([edge.tokens])}"| {edge.target}' for edge in cluster.edges),
             '  end',
@@ -164,7 +165,7 @@ def _dot_cluster(cluster: _Cluster) -> str:
     return '\n'.join(
         [
             f'  subgraph cluster_{cluster.name} {{',
-            f'    label={_dot_text(cluster.lines)};',
+            f'    label={_dot_text([cluster.title])};',
             *(_dot_node(node) for node in cluster.nodes),
             *(f'    {edge.source} -> {edge.target} [label={_dot_text([edge.tokens])}];' for edge in cluster.edges),
             '  }',
