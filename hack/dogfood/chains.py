@@ -233,6 +233,7 @@ def _journey_as_json(journey: Journey, microseconds: int) -> dict[str, Any]:
         'feature': journey.feature,
         'tier': journey.tier,
         'promise': journey.promise,
+        'source': dict(journey.source),
         'gating': journey.gating,
         'establishes': list(journey.establishes),
         'requires': list(journey.requires),
