@@ -45,7 +45,8 @@ def table(product: str) -> Table:
 def run(folder: Path, product: str, lie: str | None, only: Sequence[str] = ()) -> dict[str, Any]:
     """Run the product's journeys, with one lie about it if there is one; returns the bundle."""
     folder.mkdir()
-    command = [REPOSITORY / 'hack/dogfood/dogfood.sh', '--shards', '1', '--keep', 'none', '--run-dir', folder / 'run']
+    command: list[str | Path] = [REPOSITORY / 'hack/dogfood/dogfood.sh', '--shards', '1', '--keep', 'none']
+    command += ['--run-dir', folder / 'run']
     if lie:
         command += ['--product-path', LIES / product / lie]
     if only:
@@ -53,7 +54,12 @@ def run(folder: Path, product: str, lie: str | None, only: Sequence[str] = ()) -
     environment = {'PATH': os.environ['PATH'], 'HOME': str(folder), 'TMPDIR': str(folder)}
     ended = subprocess.run(
         [*command, REPOSITORY / f'journeys/{product}.yaml'],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     bundle = folder / 'run/bundle.json'
     assert bundle.exists(), ended.stderr
