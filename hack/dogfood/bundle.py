@@ -129,7 +129,7 @@ def _shard(chains: Sequence[Json], history: History) -> dict[str, Any]:
         'started': history.first_time,
         'ended': None if history.ending in ('lost', 'running') else history.last_time,
         'ending': history.ending,
-        'sessions': len(history.endings),
+        'turns': len(history.endings),
         'predicted_seconds': sum(chain['seconds'] for chain in chains),
     }
 

@@ -45,11 +45,7 @@ def select(
         raise UserError(_nothing_selected(only, tiers))
     kept = _with_required(corpus.journeys, asked)
     journeys = {id: journey for id, journey in corpus.journeys.items() if id in kept}
-    used = {journey.feature for journey in journeys.values()}
-    features = {name: feature for name, feature in corpus.features.items() if name in used}
-    return Selection(
-        corpus._replace(journeys=journeys, features=features), tuple(id for id in corpus.journeys if id not in kept)
-    )
+    return Selection(corpus._replace(journeys=journeys), tuple(id for id in corpus.journeys if id not in kept))
 
 
 def _refuse_unknown(corpus: Corpus, only: Collection[str], tiers: Collection[str]) -> None:
@@ -235,6 +231,7 @@ def _journey_as_json(journey: Journey, microseconds: int) -> dict[str, Any]:
         'feature': journey.feature,
         'tier': journey.tier,
         'promise': journey.promise,
+        'source': dict(journey.source),
         'gating': journey.gating,
         'establishes': list(journey.establishes),
         'requires': list(journey.requires),

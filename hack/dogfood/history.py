@@ -1,6 +1,6 @@
 """What one shard's events come to: the record of each of its journeys, or what is known where there is none.
 
-Pure. A session is the time from one `shard-start` to the next; a run that is resumed has several.
+Pure. A turn is the time from one `shard-start` to the next; a run that is resumed has several.
 The first final verdict of a journey stands; one that is not final gives way to what comes later.
 What does not belong where it was found is a problem of the harness: said, and never counted.
 """
@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
 
 
 class _Start(NamedTuple):
-    session: int
+    turn: int
     chain_attempt: int
     time: str | None
 
@@ -91,13 +91,13 @@ class History:
         self.problems: list[dict[str, Any]] = []
         self.chain_attempts: dict[str, int] = {}
         self.leaks: dict[str, list[str]] = {}
-        self.endings: list[Ending] = []  # of each session
+        self.endings: list[Ending] = []  # of each turn
         self.first_time: str | None = None
         self.last_time: str | None = None
         self._places = places
         self._standing: dict[str, Outcome] = {}
         self._open: dict[str, _Start] = {}  # started, and no result since
-        self._judged_in: dict[str, int] = {}  # the session of a journey's latest result
+        self._judged_in: dict[str, int] = {}  # the turn of a journey's latest result
         for event in events:
             try:
                 self._take(event)
@@ -108,7 +108,7 @@ class History:
 
     @property
     def ending(self) -> Ending:
-        """How the shard's last session ended."""
+        """How the shard's last turn ended."""
         return self.endings[-1] if self.endings else 'absent'
 
     def outcome(self, journey: str, if_absent: Ending) -> Outcome:
@@ -117,10 +117,10 @@ class History:
             return stands
         start = self._open.get(journey)
         if start:
-            cause = _CAUSES[self.endings[start.session - 1]][0]
+            cause = _CAUSES[self.endings[start.turn - 1]][0]
         else:
             cause = _CAUSES[self.ending if self.endings else if_absent][1]
-        busy_with = [name for name, begun in self._open.items() if begun.session == len(self.endings)]
+        busy_with = [name for name, begun in self._open.items() if begun.turn == len(self.endings)]
         meanwhile = f', while {busy_with[-1]} ran' if busy_with else ''
         record = _unmeasured(cause.format(shard=self.shard, meanwhile=meanwhile))
         if not start:
@@ -158,14 +158,14 @@ class History:
         if fault:
             self._problem(*fault)
             return
-        journey, session = record['id'], len(self.endings)
+        journey, turn = record['id'], len(self.endings)
         start = self._open.pop(journey, None)
         stands = self._standing.get(journey)
         is_final = stands is not None and stands.record['verdict'] in FINAL_VERDICTS
         ran_twice = stands is not None and is_final and start is not None and stands.chain_attempt == chain_attempt
-        if ran_twice or self._judged_in.get(journey) == session:
+        if ran_twice or self._judged_in.get(journey) == turn:
             self._problem(f'a second result of {journey} in attempt {chain_attempt} of its chain', 'one result')
-        self._judged_in[journey] = session
+        self._judged_in[journey] = turn
         if stands is None or not is_final:
             self._standing[journey] = Outcome(chain_attempt, _usable(record, self.shard))
         elif _did_not_pass_again(stands, chain_attempt, record):

@@ -27,7 +27,7 @@ _STYLES: Final = {
 }
 _WORST_LAST: Final = tuple(_STYLES)  # nearest to the closing sentence, where one looks first
 _COLUMNS: Final = (Column('verdict'), Column('journey'), Column('tier'), Column('time', right=True), Column('cause'))
-_LONG: Final = 60  # journeys; a longer run does not list what passed
+_LONG: Final = 100  # journeys; a longer run does not list what passed
 _COMMANDS: Final = 20  # a longer list of commands helps nobody
 _OUTCOMES: Final[Mapping[str, Literal['passed', 'failure', 'error', 'skipped']]] = {
     'passed': 'passed',

@@ -131,7 +131,7 @@ def test_a_shard_that_never_started() -> None:
         'started': None,
         'ended': None,
         'ending': 'absent',
-        'sessions': 0,
+        'turns': 0,
         'predicted_seconds': 1.0,
     }
     assert made['exit'] == 3
@@ -142,13 +142,13 @@ def test_a_shard_tells_when_it_first_started_and_whether_it_ended() -> None:
     made = bundle.merge(RUN, TWO, [[*EVENTS, again, start('other', attempt=2)], green()[1]])
     VALIDATOR.validate(made)
     first, second = made['shards']
-    assert (first['started'], first['ended'], first['ending'], first['sessions']) == (
+    assert (first['started'], first['ended'], first['ending'], first['turns']) == (
         '2026-11-21T10:11:12.500Z',
         None,
         'lost',
         2,
     )
-    assert (second['ended'], second['ending'], second['sessions']) == ('2026-11-21T10:11:22.000Z', 'done', 1)
+    assert (second['ended'], second['ending'], second['turns']) == ('2026-11-21T10:11:22.000Z', 'done', 1)
 
 
 def test_an_interrupted_run() -> None:
