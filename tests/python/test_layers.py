@@ -9,7 +9,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    'common': ('entry', 'errors', 'files', 'process', 'source', 'results', 'console'),
+    'common': ('collector', 'entry', 'errors', 'files', 'process', 'source', 'results', 'console'),
     'dogfood': (
         'model',
         'codec',
@@ -44,8 +44,6 @@ LAYERS = {
 PLANNED = {
     'hack.common.source',
     'hack.dogfood.journeys',
-    'hack.dogfood.drawing',
-    'hack.dogfood.explain',
     'hack.dogfood.sandbox',
 }
 
