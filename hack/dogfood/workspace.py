@@ -15,6 +15,7 @@ _OWNER_FILE: Final = '.dogfood-run'  # in a root: the run it belongs to
 _LONGEST_ROOT: Final = 60  # a Unix socket path has 108 bytes, and a product wants most of them
 _OWN_FOLDER: Final = stat.S_IFDIR | 0o700
 _FOLDERS: Final = ['data', 'home', 'tmp', 'work']
+_SPARE: Final = '.spare'  # no journey's id
 _VARIABLE: Final = re.compile(r'\$\{(DOGFOOD_[A-Z_]+)\}')
 
 
@@ -80,13 +81,14 @@ def make(workspace: Workspace) -> None:
 def is_pristine(workspace: Workspace) -> bool:
     """Whether the chain left nothing at all in its folder, so that another chain may have it as it is.
 
-    Making and removing folders is the dearest thing a small journey asks of a disk.
+    Making and removing folders is the dearest thing a small journey asks of a disk; renaming one costs
+    a hundredth of it.
     """
     try:
         work = f'{workspace.folder}/work'
         folders = [workspace.folder, workspace.data, workspace.home, workspace.tmp, work]
         folders += [f'{work}/{name}' for name in os.listdir(work)]
-        untouched = all(os.lstat(path).st_mode == _OWN_FOLDER for path in folders)
+        untouched = len(folders) > 5 and all(os.lstat(path).st_mode == _OWN_FOLDER for path in folders)
         empty = not any(os.listdir(path) for path in (*folders[1:4], *folders[5:]))
         return untouched and empty and sorted(os.listdir(workspace.folder)) == _FOLDERS
     except OSError:
@@ -94,25 +96,36 @@ def is_pristine(workspace: Workspace) -> bool:
 
 
 def hand_over(folder: str) -> None:
-    """Make a pristine folder ready for the next chain; raises OSError."""
-    for name in os.listdir(f'{folder}/work'):
+    """Make a pristine folder ready for the next chain, an empty work folder included; raises OSError."""
+    first, *others = os.listdir(f'{folder}/work')
+    os.rename(f'{folder}/work/{first}', f'{folder}/work/{_SPARE}')
+    for name in others:
         os.rmdir(f'{folder}/work/{name}')
 
 
+def enter(workspace: Workspace, journey: str, attempt: int) -> str:
+    """Make the journey's own empty work folder and return its path; raises OSError."""
+    path = workspace.work(journey, attempt)
+    try:
+        os.rename(f'{workspace.folder}/work/{_SPARE}', path)
+    except FileNotFoundError:
+        os.mkdir(path, 0o700)
+    return path
+
+
 def remove_tree(folder: str) -> None:
-    """Like `rm -rf`, but also through folders that a product made read-only."""
-
-    def unlock(function: object, path: str, _: object) -> None:
-        parent = os.path.dirname(path)
-        os.chmod(parent, stat.S_IRWXU)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, stat.S_IRWXU)
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
-
-    if os.path.lexists(folder):
-        shutil.rmtree(folder, onerror=unlock)
+    """Like `rm -rf`, but also through folders that a product made read-only; raises OSError."""
+    if not os.path.lexists(folder):
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        os.chmod(folder, stat.S_IRWXU)
+        for path, folders, _ in os.walk(folder):
+            for name in folders:
+                if not os.path.islink(f'{path}/{name}'):
+                    os.chmod(f'{path}/{name}', stat.S_IRWXU)
+        shutil.rmtree(folder)
 
 
 def is_root_of(root: str, run_id: str) -> bool:
@@ -176,9 +189,9 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = os.path.join(folder, name)
         parent = os.path.dirname(path)
-        os.makedirs(parent, exist_ok=True)
         if not Path(parent).resolve().is_relative_to(Path(folder).resolve()):
             raise OSError(f'{name}: a link leads out of the work folder')
+        os.makedirs(parent, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o755 if text.startswith('#!') else 0o644), 'wb') as file:
             file.write(text.encode())
