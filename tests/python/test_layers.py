@@ -52,7 +52,6 @@ PLANNED = {
     'hack.dogfood.chains',
     'hack.dogfood.drawing',
     'hack.dogfood.explain',
-    'hack.dogfood.sandbox',
     'hack.dogfood.history',
     'hack.dogfood.timings',
     'hack.dogfood.bundle',
