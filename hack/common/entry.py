@@ -10,7 +10,7 @@ import sys
 OLDEST = (3, 11)
 
 
-def ensure(repository, modules):  # type: ignore[no-untyped-def]
+def ensure(repository: str, modules: 'list[str]') -> None:
     """Return if this interpreter is new enough and has `modules`, else go on in the repository's .venv, else exit 2."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if sys.version_info >= OLDEST and not missing:
@@ -19,8 +19,8 @@ def ensure(repository, modules):  # type: ignore[no-untyped-def]
     if os.access(own, os.X_OK) and os.path.realpath(sys.prefix) != os.path.realpath(os.path.join(repository, '.venv')):
         os.execv(own, [own, *sys.argv])
     if sys.version_info < OLDEST:
-        what = 'needs Python %d.%d or newer, this is %d.%d' % (OLDEST + sys.version_info[:2])
+        what = 'needs Python {}.{} or newer, this is {}.{}'.format(*OLDEST, *sys.version_info[:2])
     else:
         what = 'needs ' + ', '.join(missing)
-    sys.stderr.write('%s: %s (run `make setup` in %s)\n' % (os.path.basename(sys.argv[0]), what, repository))
+    sys.stderr.write(f'{os.path.basename(sys.argv[0])}: {what} (run `make setup` in {repository})\n')
     raise SystemExit(2)

@@ -1,6 +1,7 @@
 """The command line of the journeys: arguments in, exit status out."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -76,7 +77,8 @@ def _check(asked: argparse.Namespace) -> int:
     if asked.format == 'json':
         print(json.dumps({'journeys': len(corpus.journeys), 'files': len(corpus.files), 'warnings': corpus.warnings}))
     else:
-        print(f'{len(corpus.journeys)} journeys in {len(corpus.files)} files: nothing wrong, {len(corpus.warnings)} warnings')
+        counts = f'{len(corpus.journeys)} journeys in {len(corpus.files)} files'
+        print(f'{counts}: nothing wrong, {len(corpus.warnings)} warnings')
     return Exit.GREEN
 
 
@@ -90,39 +92,38 @@ def _shard(asked: argparse.Namespace) -> int:
     shown = console(sys.stdout, os.environ)
 
     def tell(record: Record) -> None:
-        try:
+        with contextlib.suppress(OSError):  # nobody may listen any more; the record is on disk
             shown.say(report.line(record, console=shown))
-        except OSError:
-            pass  # nobody listens any more; the record is on disk
 
     try:
         return shard.run(RunDir(Path(asked.run_dir).absolute()), asked.index, supervisor, os.environ, tell)
     except OSError as error:
         raise UserError(
-            f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)', Exit.BROKEN
+            f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)',
+            Exit.BROKEN,
         ) from error
 
 
 def _report(asked: argparse.Namespace) -> int:
-    from hack.dogfood import bundle, report, start, timings
+    from hack.dogfood import bundle, report, start
 
     shown = console(sys.stdout, os.environ)
     if asked.merge:
-        path = Path(asked.run_dir or 'merged')
+        path = Path(asked.run_dir or 'merged').absolute()
         merged = bundle.merge_parts(path, [Path(part) for part in asked.merge])
     else:
-        path = start.find(asked.state, asked.run_dir or 'latest').path
-        if not _all_ended(RunDir(path)):
-            start.end_survivors(RunDir(path))
+        run_dir = start.find(asked.state, asked.run_dir or 'latest')
+        if not _all_ended(run_dir):
+            start.end_survivors(run_dir)
+        path = run_dir.path
         merged = bundle.of_run(path, interrupted=asked.interrupted)
-    report.write(path, merged, _drawn(path, merged))
     if asked.format == 'json':
         print(report.as_json(merged), end='')
     else:
         report.show(merged, path, shown)
-    if not asked.merge and asked.state.is_dir():
-        timings.write(asked.state / 'timings.json', merged['journeys'])
-        start.prune(asked.state)
+    report.write(path, merged, _drawn(RunDir(path), merged))
+    if not asked.merge:
+        _remember(asked.state, merged)
     return int(merged['exit'])
 
 
@@ -164,7 +165,9 @@ def _needs(asked: argparse.Namespace) -> int:
         case 'json':
             lines = [json.dumps([{'command': name, 'package': packages[name], 'path': found[name]} for name in shown])]
         case _:
-            lines = [f'{command}: {found[command] or f"absent (apt-get install {packages[command]})"}' for command in shown]
+            lines = [
+                f'{command}: {found[command] or f"absent (apt-get install {packages[command]})"}' for command in shown
+            ]
     for line in lines:
         print(line)
     return Exit.GREEN
@@ -260,11 +263,23 @@ def _all_ended(run_dir: RunDir) -> bool:
     return True
 
 
-def _drawn(path: Path, merged: Any) -> str:
+def _remember(state: Path, merged: Any) -> None:
+    """Record durations for the next plan and drop the oldest runs; a run is no worse where that cannot be done."""
+    from hack.dogfood import start, timings
+
+    if (state / 'runs').is_dir():
+        try:
+            timings.write(state / 'timings.json', merged['journeys'])
+            start.prune(state)
+        except OSError as error:
+            print(f'{state}: durations are not recorded, old runs not removed: {error}', file=sys.stderr)
+
+
+def _drawn(run_dir: RunDir, merged: Any) -> str:
     from hack.dogfood import drawing
 
     verdicts = {journey['id']: journey['verdict'] for journey in merged['journeys']}
-    return drawing.mermaid(rundir.read_part(RunDir(path).plan), verdicts)
+    return drawing.mermaid(rundir.read_part(run_dir.plan), verdicts)
 
 
 # -- arguments ---------------------------------------------------------------------------------
@@ -281,12 +296,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
     verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=_Parser)
 
-    def verb(name: str, run: Callable[[argparse.Namespace], int], help: str, *, corpus: bool = True) -> _Parser:
-        added: _Parser = verbs.add_parser(name, help=help, description=help)
+    def verb(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
         added.set_defaults(verb=run, command=['run_journeys.py', *sys.argv[1:]])
-        added.add_argument('--state', type=Path, default=STATE, metavar='DIR', help='runs and timings (default: .dogfood)')
-        if corpus:
-            added.add_argument('corpus', nargs='*', metavar='CORPUS', help='files or folders (default: journeys)')
+        added.add_argument('--state', type=Path, default=STATE, metavar='DIR', help='runs, timings (default: .dogfood)')
         return added
 
     plan = verb('plan', _plan, 'print one chain-grouped shard list per line; writes nothing without --run-dir')
@@ -300,13 +313,14 @@ def _parser() -> argparse.ArgumentParser:
     _run_options(begin)
 
     check = verb('check', _check, 'say everything that is wrong with a corpus, at once')
+    _corpus(check)
     check.add_argument('--format', choices=('text', 'json'), default='text')
 
-    shard = verb('shard', _shard, "run one line of a run directory's plan", corpus=False)
+    shard = verb('shard', _shard, "run one line of a run directory's plan")
     shard.add_argument('run_dir', metavar='RUN_DIR')
     shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
 
-    report = verb('report', _report, 'merge what the shards recorded, write bundle, JUnit and summary, show the table', corpus=False)
+    report = verb('report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit and summary')
     report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     report.add_argument('--merge', nargs='+', metavar='DIR', help='run directories brought back from other machines')
     report.add_argument('--interrupted', action='store_true', help='the run was told to stop')
@@ -316,41 +330,50 @@ def _parser() -> argparse.ArgumentParser:
     _selection(graph)
     graph.add_argument('--format', choices=('mermaid', 'dot'), default='mermaid')
 
-    explain = verbs.add_parser('explain', help='why a journey has its chain, its shard, its prerequisites and its last verdict')
-    explain.set_defaults(verb=_explain)
-    explain.add_argument('--state', type=Path, default=STATE, metavar='DIR')
+    explain = verb(
+        'explain', _explain, 'why a journey has its chain, its shard, its prerequisites and its last verdict'
+    )
     explain.add_argument('id', metavar='ID')
-    explain.add_argument('corpus', nargs='*', metavar='CORPUS')
     _selection(explain)
 
     needs = verb('needs', _needs, 'list the commands the journeys need, and the package of each')
+    _corpus(needs)
     needs.add_argument('--missing', action='store_true', help='only those that are absent')
     needs.add_argument('--format', choices=('text', 'packages', 'json'), default='text')
 
-    new = verb('new', _new, 'write a commented starting corpus for a feature', corpus=False)
+    new = verb('new', _new, 'write a commented starting corpus for a feature')
     new.add_argument('feature', metavar='FEATURE')
     new.add_argument('--corpus', default=DEFAULT_CORPUS, metavar='DIR', help='where to (default: journeys)')
     return parser
 
 
+def _corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('corpus', nargs='*', metavar='CORPUS', help='files or folders (default: journeys)')
+
+
 def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> None:
-    parser.add_argument('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='parallel jobs (default: processors)')
-    parser.add_argument('--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat or separate by commas')
-    parser.add_argument('--tiers', '--tier', action='append', default=[], metavar='TIER', help=f'of {", ".join(TIERS)}; with all they require')
-    parser.add_argument('--timings', type=Path, default=timings, metavar='FILE', help='recorded durations')
+    _corpus(parser)
+    add = parser.add_argument
+    add('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
+    add(
+        '--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat, or use commas'
+    )
+    add('--tiers', '--tier', action='append', default=[], metavar='TIER', help=', '.join(TIERS))
+    add('--timings', type=Path, default=timings, metavar='FILE', help='recorded durations')
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
-    parser.add_argument('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
-    parser.add_argument('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is judged as not measured')
-    parser.add_argument('--product-path', metavar='DIR', help='a development build, first on PATH')
-    parser.add_argument('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders")
-    parser.add_argument('--sandbox', choices=('bwrap',), help='run each chain in a sandbox')
-    parser.add_argument('--require-all', action='store_true', help='an absent need is an error, not a skip')
-    parser.add_argument('--report-only', action='store_true', help='exit 0 although the product failed')
-    parser.add_argument('--apart', action='store_true', help='shards will run on machines of their own')
-    parser.add_argument('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
+    add('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
+    add('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is not measured')
+    add('--product-path', metavar='DIR', help='a development build, first on PATH')
+    add('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders (default: failed)")
+    add('--sandbox', choices=('bwrap',), help='run each chain in a sandbox')
+    add('--require-all', action='store_true', help='an absent need is an error, not a skip')
+    add('--report-only', action='store_true', help='exit 0 although the product failed')
+    add('--apart', action='store_true', help='shards will run on machines of their own')
+    add('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)
 
 
 def _at_least(least: int) -> Callable[[str], int]:

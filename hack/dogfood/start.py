@@ -42,14 +42,18 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
         run_dir.path.mkdir(parents=True, exist_ok=True)
         if own_place:
             (state / '.gitignore').write_text('*\n')
-        with _claimed(run_dir, asked.owner):
+        with _Claim(run_dir, asked.owner):
             if run_dir.run.exists():
-                raise UserError(f'{run_dir.path}: holds a run already (go on with RESUME={run_dir.path}, or name another)')
+                raise UserError(
+                    f'{run_dir.path}: holds a run already (go on with RESUME={run_dir.path}, or name another)'
+                )
             _write(run_dir, identity, now, corpus, plan, asked)
         if own_place:
             _point_latest(state, identity)
     except OSError as error:
-        raise UserError(f'{error.filename or run_dir.path}: {error.strerror} (name a folder that can be written)') from error
+        raise UserError(
+            f'{error.filename or run_dir.path}: {error.strerror} (name a folder that can be written)'
+        ) from error
     return run_dir
 
 
@@ -58,7 +62,7 @@ def again(run_dir: RunDir, owner: int | None) -> RunDir:
     _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
-        with _claimed(run_dir, owner):
+        with _Claim(run_dir, owner):
             end_survivors(run_dir)
             for number in run_dir.shard_numbers():
                 run_dir.shard_lock(number).unlink(missing_ok=True)
@@ -67,7 +71,9 @@ def again(run_dir: RunDir, owner: int | None) -> RunDir:
                     gate.unlink()
             run_dir.exit.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)') from error
+        raise UserError(
+            f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)'
+        ) from error
     return run_dir
 
 
@@ -111,7 +117,7 @@ def _check_sandbox(options: Options) -> None:
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
 
 
-class _claimed:
+class _Claim:
     """The run directory for us alone: refused while another script owns it or a shard of it runs."""
 
     def __init__(self, run_dir: RunDir, owner: int | None) -> None:
@@ -168,11 +174,15 @@ def _write(run_dir: RunDir, identity: str, now: datetime, corpus: Corpus, plan: 
 
 def jobs(corpus: Corpus, plan: Plan) -> list[Job]:
     """What each shard has to do, all it needs to know included."""
-    shard_of = {name: number for number, shard in enumerate(plan.shards, 1) for chain in shard for name in chain.journeys}
+    shard_of = {
+        name: number for number, shard in enumerate(plan.shards, 1) for chain in shard for name in chain.journeys
+    }
     gates = tuple(
         Gate(journey.id, journey.tier, shard_of[journey.id]) for journey in corpus.journeys.values() if journey.gating
     )
-    numbers = {chain.name: number for number, chain in enumerate((chain for shard in plan.shards for chain in shard), 1)}
+    numbers = {
+        chain.name: number for number, chain in enumerate((chain for shard in plan.shards for chain in shard), 1)
+    }
     made = []
     for number, shard in enumerate(plan.shards, 1):
         journeys = {name: corpus.journeys[name] for chain in shard for name in chain.journeys}
@@ -197,7 +207,10 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'corpus': [file._asdict() for file in corpus.files],
         'command': list(asked.command),
         'cwd': asked.cwd,
-        'versions': {'dogfood': _git(repository, 'describe', '--always', '--tags', '--dirty'), 'python': sys.version.split()[0]},
+        'versions': {
+            'dogfood': _git(repository, 'describe', '--always', '--tags', '--dirty'),
+            'python': sys.version.split()[0],
+        },
         'product': _digests(asked.options.product_path),
         'git': _revision(asked.cwd),
         'boot': files.boot_id(),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from hack.common import process
 from hack.common.process import Captured, End, Ran, Supervisor
 
@@ -85,7 +86,8 @@ def test_inherited_descriptors_are_closed_for_programs(tmp_path: Path) -> None:
     script = (
         'import os, sys; sys.path.insert(0, sys.argv[1])\n'
         'from hack.common.process import Supervisor\n'
-        'ran = Supervisor().run(("ls", "/proc/self/fd"), cwd="/", env={"PATH": os.environ["PATH"]}, seconds=9, owner="A=1")\n'
+        'env = {"PATH": os.environ["PATH"]}\n'
+        'ran = Supervisor().run(("ls", "/proc/self/fd"), cwd="/", env=env, seconds=9, owner="A=1")\n'
         'print(b"".join(ran.out.parts()).decode())'
     )
     with open(tmp_path / 'held', 'w') as held:
@@ -105,7 +107,7 @@ def test_inherited_descriptors_are_closed_for_programs(tmp_path: Path) -> None:
         'setsid sleep 300 & sleep 300',
         'setsid bash -c "setsid sleep 300 & sleep 300" & sleep 300',
         "trap '' TERM; sleep 300; sleep 300",
-        "setsid bash -c \"trap '' TERM HUP INT; while :; do sleep 1; done\" & sleep 300",
+        'setsid bash -c "trap \'\' TERM HUP INT; while :; do sleep 1; done" & sleep 300',
         'env -i setsid sleep 300 & sleep 300',
         'kill -STOP $$',
     ],
@@ -120,7 +122,8 @@ def test_timeout_leaves_nothing_running(supervisor: Supervisor, script: str) -> 
 
 def test_a_program_that_forks_faster_than_it_is_killed_is_ended(supervisor: Supervisor) -> None:
     # Ten doublings: a thousand processes at the most, should we fail to end them.
-    script = 'f() { if (($1 > 0)); then (sleep 0.01; f $(($1 - 1))) & (sleep 0.01; f $(($1 - 1))) & wait; else sleep 60; fi; }; f 10'
+    again = '(sleep 0.01; f $(($1 - 1))) &'
+    script = f'f() {{ if (($1 > 0)); then {again} {again} wait; else sleep 60; fi; }}; f 10'
     ran = run(supervisor, script, seconds=0.15)
     assert ran.end is End.TIMED_OUT
     assert process.descendants(os.getpid()) == []
@@ -133,7 +136,9 @@ def test_a_child_that_holds_the_pipe_does_not_prolong_the_run(supervisor: Superv
     assert time.monotonic() - started < 2
 
 
-def test_a_daemon_outlives_its_run_and_later_ones_until_its_owner_is_ended(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_a_daemon_outlives_its_run_and_later_ones_until_its_owner_is_ended(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
     run(supervisor, f'setsid sleep 300 & echo $! >{tmp_path}/pid')
     daemon = int((tmp_path / 'pid').read_text())
     assert run(supervisor, 'sleep 300', seconds=0.2).end is End.TIMED_OUT
@@ -242,7 +247,9 @@ def test_what_is_dropped_is_still_scanned() -> None:
 
 def test_marked_finds_by_the_whole_value_only() -> None:
     marker = f'DOGFOOD_TEST_MARK={os.getpid()}-x'
-    child = subprocess.Popen(['sleep', '30'], env={'PATH': os.environ['PATH'], 'DOGFOOD_TEST_MARK': marker.partition('=')[2]})
+    child = subprocess.Popen(
+        ['sleep', '30'], env={'PATH': os.environ['PATH'], 'DOGFOOD_TEST_MARK': marker.partition('=')[2]}
+    )
     try:
         assert [found.pid for found in process.marked(marker)] == [child.pid]
         assert process.marked(marker[:-1]) == []
@@ -260,15 +267,15 @@ def test_time_in_which_we_were_stopped_is_not_the_programs() -> None:
         'ran = Supervisor().run(("sleep", "4"), cwd="/", env={"PATH": os.environ["PATH"]}, seconds=2.5, owner="A=1")\n'
         'print(ran.end.name)'
     )
-    child = subprocess.Popen([sys.executable, '-c', script, os.getcwd()], stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    assert child.stdout.readline() == 'ready\n'
-    time.sleep(0.3)
-    os.kill(child.pid, signal.SIGSTOP)
-    time.sleep(3)
-    os.kill(child.pid, signal.SIGCONT)
-    assert child.stdout.read() == 'EXITED\n'
-    child.wait()
+    command = [sys.executable, '-c', script, os.getcwd()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == 'ready\n'
+        time.sleep(0.3)
+        os.kill(child.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(child.pid, signal.SIGCONT)
+        assert child.stdout.read() == 'EXITED\n'
 
 
 def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: Supervisor) -> None:
@@ -278,7 +285,10 @@ def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: 
     try:
         work = 'import time\nwhile time.process_time() < 1.2: pass'
         assert run(supervisor, f'exec taskset -c {processor} {sys.executable} -c "{work}"', seconds=1.8).status == 0
-        assert run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end is End.TIMED_OUT
+        assert (
+            run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end
+            is End.TIMED_OUT
+        )
     finally:
         for child in busy:
             child.kill()
