@@ -23,6 +23,7 @@ KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and t
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
 _MOST_AT_ONCE: Final = 1000
+_MOST_WALKS: Final = 10
 _HEARTBEAT: Final = 1.0
 _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _WORTH_WAITING: Final = 0.05  # seconds
@@ -126,17 +127,31 @@ def descendants(root: int, leave_out: Collection[int] = ()) -> list[Process]:
 
     At most `_MOST_AT_ONCE` of them: a walk without an end would chase a program that forks faster than we walk.
     """
+    known_dead: set[int] = set()
+    for _ in range(_MOST_WALKS):
+        found, dead = _walk(root, leave_out)
+        if dead <= known_dead:
+            break
+        known_dead = dead  # the children of one that ended as we walked may have moved to where we had looked before
+    return found
+
+
+def _walk(root: int, leave_out: Collection[int]) -> tuple[list[Process], set[int]]:
+    """The live processes below `root` that were met, and the pids of those that were dead by then."""
     found: list[Process] = []
+    dead: set[int] = set()
     pending = deque(_children(root))
     while pending and len(found) < _MOST_AT_ONCE:
         pid = pending.popleft()
-        process = None if pid in leave_out else look_up(pid)
-        if process is None:
+        if pid in leave_out:
             continue
-        if process.state not in 'ZX':
+        process = look_up(pid)
+        if process and process.state not in 'ZX':
             found.append(process)
+        else:
+            dead.add(pid)
         pending += _children(pid)
-    return found
+    return found, dead
 
 
 def _waited_for_processor(root: int) -> float:

@@ -19,7 +19,8 @@ from hack.dogfood.workspace import Workspace
 
 PACKAGES: Final = {'bwrap': 'bubblewrap', 'nsenter': 'util-linux', 'setsid': 'util-linux', 'env': 'coreutils'}
 _TEMPORARY: Final = {'/tmp': '1777', '/var/tmp': '1777', '/run': '0755'}  # with the mode that each has
-# SIGCHLD is ignored, so that the kernel reaps what the first process inherits; no signal from inside ends process 1.
+# SIGCHLD is ignored, so that the kernel reaps what the first process inherits (dash would not hand that on to sleep);
+# no signal from inside ends process 1.
 _KEEP: Final = f'trap "" CHLD; echo {process.READY.decode().strip()}; exec sleep infinity'
 _SPACES: Final = ('--mount', '--net', '--pid', '--ipc', '--uts')
 _NS_GET_USERNS: Final = 0xB701  # ioctl_ns(2)
@@ -43,7 +44,9 @@ class Sandbox(NamedTuple):
 
     def ended(self) -> str | None:
         """Why nothing can be run inside any more."""
-        return None if process.is_alive(self.first) else "the chain's sandbox has ended"
+        # The first process loses its root before all that is inside is ended, and is gone after that.
+        stands = process.is_alive(self.first) and os.path.exists(self.seen('/'))
+        return None if stands else "the chain's sandbox has ended"
 
     def close(self) -> None:
         if self.user_space is not None:
@@ -117,7 +120,7 @@ def arguments(folder: str, seen: Iterable[str]) -> list[str]:
         if path != real and path.startswith(tuple(hidden)):
             made += [how, path, path]
     made += ['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts']
-    return [*made, '--die-with-parent', '--as-pid-1', '--', 'sh', '-c', _KEEP]
+    return [*made, '--die-with-parent', '--as-pid-1', '--', 'bash', '-c', _KEEP]
 
 
 def _user_space(pid: int) -> int | None:

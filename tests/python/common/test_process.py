@@ -245,6 +245,28 @@ def test_what_is_dropped_is_still_scanned() -> None:
     assert captured.hits == [b'panic: lost']
 
 
+def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Supervisor) -> None:
+    parent = subprocess.Popen(['bash', '-c', 'sleep 300 & echo; wait'], stdout=subprocess.PIPE)
+    assert parent.stdout
+    with parent.stdout:
+        parent.stdout.readline()
+
+    class EndsParent(frozenset[int]):
+        """Asked about a process after its parent's children were listed, and before it is looked up itself."""
+
+        def __contains__(self, pid: object) -> bool:
+            if pid == parent.pid and alive(parent.pid):
+                parent.kill()
+                while alive(parent.pid):
+                    time.sleep(0.001)
+            return False
+
+    found = process.descendants(os.getpid(), EndsParent())
+    parent.wait()
+    assert [left.name for left in found] == ['sleep']
+    supervisor.end_owner(OWNER)
+
+
 def test_marked_finds_by_the_whole_value_only() -> None:
     marker = f'DOGFOOD_TEST_MARK={os.getpid()}-x'
     child = subprocess.Popen(
