@@ -19,6 +19,7 @@ from hack.dogfood.markers import Marker
 from hack.dogfood.model import TIERS, Capability, Chain, Feature, Finding, Gate, Job, Journey, Record, Verdict
 from hack.dogfood.progress import ChainProgress
 from hack.dogfood.rundir import Run, RunDir
+from hack.dogfood.sandbox import Sandbox
 from hack.dogfood.verdicts import Judgement, Standing
 from hack.dogfood.workspace import Workspace
 
@@ -250,25 +251,21 @@ class Shard:
 
     def _judged(self, chain: _ChainRun, journey: Journey, known: Judgement | None) -> Record:
         """The journey's record: judged beforehand, or run."""
+        events: list[dict[str, Any]] = []
         if known is None:
             try:
-                self._open(chain)
+                events = self._open(chain)
             except OSError as error:
                 known = Judgement('infra', f"the chain's folder or sandbox could not be made: {error}")
         if known or chain.shell is None:
             return self._record(chain, journey, Outcome(known or verdicts.PASSED, [], []), 0, None, 0.0)
         started, clock = files.utc_now(), time.monotonic()
-        self.results.append(
-            {
-                'event': 'start',
-                'journey': journey.id,
-                'chain': chain.chain.name,
-                'chain_attempt': chain.attempt,
-                'time': started,
-            }
-        )
+        of_chain = {'chain': chain.chain.name, 'chain_attempt': chain.attempt}
+        self.results.append(*events, {'event': 'start', 'journey': journey.id, **of_chain, 'time': started})
         try:
             outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        except OSError as error:
+            outcome, attempts, earlier = Outcome(Judgement('infra', f'the work folder: {error}'), [], []), 1, []
         except Exception as error:  # a fault of ours must not take the other journeys along, nor blame this one
             self._note(traceback.format_exc())
             outcome, attempts, earlier = Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], []), 1, []
@@ -286,9 +283,10 @@ class Shard:
         retries = self.options.retries if journey.retries is None else journey.retries
         earlier: list[Finding] = []
         for number in range(1, retries + 2):
-            if lost := self._lost(chain, shell, journey):
+            cwd = workspace.enter(shell.workspace, journey.id, number)
+            if lost := self._lost(chain, shell, journey, cwd):
                 return lost, number, earlier
-            chain.entered[journey.id] = shell.workspace.work(journey.id, number)
+            chain.entered[journey.id] = cwd
             outcome = attempt.perform(
                 shell, journey, feature, number, passed_on, self._probes(journey.establishes), self.options.require_all
             )
@@ -308,7 +306,7 @@ class Shard:
 
     # -- capabilities ----------------------------------------------------------------------
 
-    def _lost(self, chain: _ChainRun, shell: Shell, journey: Journey) -> Outcome | None:
+    def _lost(self, chain: _ChainRun, shell: Shell, journey: Journey, cwd: str) -> Outcome | None:
         """Whether something the journey stands on, established before, is not there any more."""
         expected = markers.Expected(chain.chain.name, chain.attempt, self.its_run.id, self.boot)
         for token in journey.requires:
@@ -316,7 +314,7 @@ class Shard:
             if fault := markers.fault(found, expected):
                 return Outcome(verdicts.lost_marker(token, fault), [], [])
         for capability, feature in self._probes(journey.requires):
-            if judgement := attempt.probe(shell, capability, feature, f'{shell.workspace.folder}/work', relied_on=True):
+            if judgement := attempt.probe(shell, capability, feature, cwd, relied_on=True):
                 return Outcome(judgement, [], [judgement.finding] if judgement.finding else [])
         return None
 
@@ -354,10 +352,22 @@ class Shard:
     def _wants_sandbox(self, chain: Chain) -> bool:
         return sandbox.wanted(self.options.sandbox, [self.job.journeys[name] for name in chain.journeys])
 
-    def _open(self, chain: _ChainRun) -> None:
-        """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError."""
+    def _sandbox(self, chain: Chain, space: Workspace, environment: Mapping[str, str]) -> Sandbox | None:
+        if not self._wants_sandbox(chain) or self.no_sandbox:
+            return None
+        try:
+            return sandbox.start(self.supervisor, space, environment, self.path)
+        except OSError:
+            workspace.remove_tree(space.folder)
+            raise
+
+    def _open(self, chain: _ChainRun) -> list[dict[str, Any]]:
+        """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError.
+
+        Returns the event to record, if it was not open yet.
+        """
         if chain.shell:
-            return
+            return []
         goes_on = chain.before is not None and self._goes_on(chain.chain, chain.before)
         if chain.before and goes_on:
             folder = chain.before.folder
@@ -371,16 +381,10 @@ class Shard:
         if not goes_on and not os.path.isdir(folder):
             workspace.make(space)
         environment = workspace.chain_environment(self.base, space)
-        box = None
-        if self._wants_sandbox(chain.chain) and not self.no_sandbox:
-            try:
-                box = sandbox.start(self.supervisor, space, environment, self.path)
-            except OSError:
-                workspace.remove_tree(folder)
-                raise
+        box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, box)
         event = {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
-        self.results.append({**event, 'sandbox': 'bwrap'} if box else event)
+        return [{**event, 'sandbox': 'bwrap'} if box else event]
 
     def _fresh(self, chain: _ChainRun) -> str:
         return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')

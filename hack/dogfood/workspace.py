@@ -15,6 +15,7 @@ _OWNER_FILE: Final = '.dogfood-run'  # in a root: the run it belongs to
 _LONGEST_ROOT: Final = 60  # a Unix socket path has 108 bytes, and a product wants most of them
 _OWN_FOLDER: Final = stat.S_IFDIR | 0o700
 _FOLDERS: Final = ['data', 'home', 'tmp', 'work']
+_SPARE: Final = '.spare'  # no journey's id
 _VARIABLE: Final = re.compile(r'\$\{(DOGFOOD_[A-Z_]+)\}')
 
 
@@ -80,13 +81,14 @@ def make(workspace: Workspace) -> None:
 def is_pristine(workspace: Workspace) -> bool:
     """Whether the chain left nothing at all in its folder, so that another chain may have it as it is.
 
-    Making and removing folders is the dearest thing a small journey asks of a disk.
+    Making and removing folders is the dearest thing a small journey asks of a disk; renaming one costs
+    a hundredth of it.
     """
     try:
         work = f'{workspace.folder}/work'
         folders = [workspace.folder, workspace.data, workspace.home, workspace.tmp, work]
         folders += [f'{work}/{name}' for name in os.listdir(work)]
-        untouched = all(os.lstat(path).st_mode == _OWN_FOLDER for path in folders)
+        untouched = len(folders) > 5 and all(os.lstat(path).st_mode == _OWN_FOLDER for path in folders)
         empty = not any(os.listdir(path) for path in (*folders[1:4], *folders[5:]))
         return untouched and empty and sorted(os.listdir(workspace.folder)) == _FOLDERS
     except OSError:
@@ -94,9 +96,21 @@ def is_pristine(workspace: Workspace) -> bool:
 
 
 def hand_over(folder: str) -> None:
-    """Make a pristine folder ready for the next chain; raises OSError."""
-    for name in os.listdir(f'{folder}/work'):
+    """Make a pristine folder ready for the next chain, an empty work folder included; raises OSError."""
+    first, *others = os.listdir(f'{folder}/work')
+    os.rename(f'{folder}/work/{first}', f'{folder}/work/{_SPARE}')
+    for name in others:
         os.rmdir(f'{folder}/work/{name}')
+
+
+def enter(workspace: Workspace, journey: str, attempt: int) -> str:
+    """Make the journey's own empty work folder and return its path; raises OSError."""
+    path = workspace.work(journey, attempt)
+    try:
+        os.rename(f'{workspace.folder}/work/{_SPARE}', path)
+    except FileNotFoundError:
+        os.mkdir(path, 0o700)
+    return path
 
 
 def remove_tree(folder: str) -> None:

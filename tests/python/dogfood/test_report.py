@@ -181,8 +181,8 @@ def test_a_long_run_lists_what_did_not_pass_and_counts_the_rest() -> None:
     assert 'journey-7' not in text
     assert 'tier  passed  failed  blocked  deferred  skipped  infra\ncore     101       1' in text
     assert '100 passed journeys are not listed; all are in .dogfood/runs/x/bundle.json' in text
-    assert 'journey-59' in shown(crowd(60))
-    assert 'journey-59' not in shown(crowd(61))
+    assert 'journey-99' in shown(crowd(100))
+    assert 'journey-99' not in shown(crowd(101))
 
 
 def test_a_long_list_of_commands_is_cut_and_says_so() -> None:
