@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hack.common import process
-from hack.common.process import End, Process, Supervisor, which
+from hack.common.process import End, Process, Ran, Supervisor, which
 from hack.dogfood.model import Journey
 from hack.dogfood.workspace import Workspace
 
@@ -63,22 +63,27 @@ def unusable(supervisor: Supervisor, path: str) -> str | None:
     for command, package in PACKAGES.items():
         if which(command, path) is None:
             return f'{command}, which is not installed (apt-get install {package})'
-    environment = {'PATH': path}
-    with tempfile.TemporaryDirectory(prefix='dogfood-') as folder:
-        space = Workspace(folder, 'trial', 1, '', '')
-        try:
-            sandbox = start(supervisor, space, environment, path)
-            argv = sandbox.wrap(('true',), folder)
-            ran = supervisor.run(argv, cwd=folder, env=environment, seconds=10, owner=space.owner)
-            sandbox.close()
-        except OSError as error:
-            return f'bwrap, which does not work here: {error}'
-        finally:
-            supervisor.end_owner(space.owner)
-    said = b''.join(ran.err.parts()).decode('utf-8', 'replace').strip()
-    if ran.status == 0 or ran.end is End.INTERRUPTED:  # then no journey will run, and none is skipped for our trial
+    try:
+        with tempfile.TemporaryDirectory(prefix='dogfood-') as folder:
+            ran = _trial(supervisor, folder, path)
+    except OSError as error:
+        return f'bwrap, which does not work here: {" ".join(str(error).split())}'
+    if ran.status == 0 or ran.end is End.INTERRUPTED:  # an interrupt is no reason to skip a journey for good
         return None
-    return f'bwrap, whose sandbox cannot be entered here: {said or ran.end.value}'
+    said = b''.join(ran.err.parts()).decode('utf-8', 'replace')
+    return f'bwrap, whose sandbox cannot be entered here: {" ".join(said.split()) or ran.end.value}'
+
+
+def _trial(supervisor: Supervisor, folder: str, path: str) -> Ran:
+    space, environment = Workspace(folder, 'trial', 1, '', ''), {'PATH': path}
+    try:
+        sandbox = start(supervisor, space, environment, path)
+        argv = sandbox.wrap(('true',), folder)
+        ran = supervisor.run(argv, cwd=folder, env=environment, seconds=60, owner=space.owner)
+        sandbox.close()
+        return ran
+    finally:
+        supervisor.end_owner(space.owner)
 
 
 def start(supervisor: Supervisor, space: Workspace, environment: Mapping[str, str], path: str) -> Sandbox:
@@ -97,7 +102,7 @@ def start(supervisor: Supervisor, space: Workspace, environment: Mapping[str, st
     except OSError:
         supervisor.end_owner(space.owner)
         raise
-    enter = (nsenter, f'--target={first.pid}', *_SPACES)
+    enter: tuple[str, ...] = (nsenter, f'--target={first.pid}', *_SPACES)
     if user_space is not None:
         # bwrap makes two user name spaces: one that owns the others, and in it one where the user is himself again.
         enter += (f'--user=/proc/{os.getpid()}/fd/{user_space}', '--preserve-credentials', '--')

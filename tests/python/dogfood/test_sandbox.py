@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from hack.common import files, process
-from hack.common.errors import UserError
 from hack.common.process import End, Ran, Supervisor
 from hack.dogfood import attempt, chains, sandbox, start, workspace
 from hack.dogfood.attempt import Shell
@@ -339,9 +338,8 @@ def as_nobody(act: Callable[[Box], Any]) -> Any:
             folder = Path(f'/var/tmp/dogfood-test-{os.getpid()}-nobody')
             folder.mkdir()
             path = '/usr/local/bin:/usr/bin:/bin'
-            answer = sandbox.unusable(supervisor, path)
-            if answer is None:
-                answer = act(Box(supervisor, folder / 'chain', {'PATH': path}))
+            why = sandbox.unusable(supervisor, path)
+            answer = why or act(Box(supervisor, folder / 'chain', {'PATH': path}))
             workspace.remove_tree(str(folder))
         except BaseException as error:  # the parent compares it with what it expects
             answer = [repr(error)]
@@ -376,25 +374,35 @@ def journey(id: str, *steps: str | Step, **said: Any) -> Journey:
     return Journey(id, 'It works.', 'shell', 'shell.yaml', 1, made)._replace(**said)
 
 
-def shell_in(box: Box, tmp_path: Path) -> Shell:
-    return Shell(box.supervisor, 'bash', box.space, box.environment, float('inf'), tmp_path, sandbox=box.sandbox)
+def judgement(box: Box, tmp_path: Path, one: Journey) -> tuple[str, str]:
+    shell = Shell(box.supervisor, 'bash', box.space, box.environment, float('inf'), tmp_path, box.sandbox)
+    workspace.enter(box.space, one.id, 1)
+    judged = attempt.perform(shell, one, FEATURE, 1, {}, []).judgement
+    return judged.verdict, judged.cause
 
 
 def test_a_file_is_looked_for_where_the_product_wrote_it(box: Box, tmp_path: Path) -> None:
     written = (FileCheck('/tmp/it', True, TextCheck(equals='x\n')), FileCheck('own', True))
     there = journey('there', Step('echo x >/tmp/it; echo x >own', expect=Expect(files=written)))
-    assert attempt.perform(shell_in(box, tmp_path), there, FEATURE, 1, {}, []).judgement.verdict == 'passed'
+    assert judgement(box, tmp_path, there) == ('passed', '')
 
 
 def test_a_sandbox_that_ended_is_not_the_products_fault(box: Box, tmp_path: Path) -> None:
     killing = threading.Timer(0.3, process.send, (box.sandbox.first, signal.SIGKILL))
     killing.start()
-    cut_short = journey('cut-short', 'sleep 60')
-    outcome = attempt.perform(shell_in(box, tmp_path), cut_short, FEATURE, 1, {}, [])
+    cut_short = judgement(box, tmp_path, journey('cut-short', 'sleep 60'))
     killing.join()
-    assert outcome.judgement[:2] == ('infra', "step 1 could not be measured: the chain's sandbox has ended")
-    later = attempt.perform(shell_in(box, tmp_path), journey('later', 'true'), FEATURE, 1, {}, [])
-    assert later.judgement[:2] == ('infra', "step 1 could not be started: the chain's sandbox has ended")
+    assert cut_short == ('infra', "step 1 could not be measured: the chain's sandbox has ended")
+    later = judgement(box, tmp_path, journey('later', 'true'))
+    assert later == ('infra', "step 1 could not be started: the chain's sandbox has ended")
+
+
+def test_a_temporary_folder_that_is_full_is_not_the_products_fault(box: Box, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip('only root can make the folder small')
+    box.run('mount -o remount,size=64k /tmp')
+    fill = 'head -c 1M /dev/zero >/tmp/big'
+    assert judgement(box, tmp_path, journey('fill', fill))[0] == 'infra'
 
 
 @pytest.mark.parametrize(
@@ -518,14 +526,28 @@ def test_a_strict_journey_without_bwrap_is_named(tmp_path: Path, require_all: bo
     }
 
 
-def test_a_run_that_asks_for_sandboxes_does_not_start_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv('PATH', path_without(tmp_path, 'bwrap'))
-    with pytest.raises(UserError) as refused:
-        begin(tmp_path, [journey('any', 'true')], sandbox='bwrap')
-    assert (refused.value.problems, refused.value.exit_status) == ((f'--sandbox bwrap: needs {NO_BWRAP}',), 2)
-    assert not (tmp_path / 'run').exists()
-    apart = begin(tmp_path, [journey('any', 'true')], sandbox='bwrap', apart=True)
-    events = work_off(apart, os.environ['PATH'])
+def test_a_run_that_asks_for_sandboxes_does_not_start_without(tmp_path: Path) -> None:
+    corpus = tmp_path / 'shell.yaml'
+    corpus.write_text(
+        'feature: shell\njourneys: [{id: any, promise: It works., steps: [{run: "true", expect: {exit: 0}}]}]\n'
+    )
+    program = REPOSITORY / 'hack/dogfood/run_journeys.py'
+    ran = subprocess.run(
+        [sys.executable, program, 'start', '--sandbox', 'bwrap', '--run-dir', 'run', corpus],
+        cwd=tmp_path,
+        env={**os.environ, 'PATH': path_without(tmp_path, 'bwrap')},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, '')
+    assert ran.stderr.splitlines()[-1] == f'--sandbox bwrap: needs {NO_BWRAP}'
+    assert sorted(os.listdir(tmp_path)) == ['programs', 'shell.yaml']
+
+
+def test_a_shard_of_such_a_run_on_a_machine_without_measures_nothing(tmp_path: Path) -> None:
+    run_dir = begin(tmp_path, [journey('any', 'true')], sandbox='bwrap', apart=True)
+    events = work_off(run_dir, path_without(tmp_path, 'bwrap'))
     assert judged(events) == {'any': ('infra', f'the run is to be sandboxed and needs {NO_BWRAP}')}
 
 
