@@ -96,10 +96,9 @@ def prune(state: Path, keep: int = KEPT_RUNS) -> None:
         run_dir = RunDir(path)
         if tenants.is_owned(run_dir) or tenants.running(run_dir):
             continue
-        identity = read_run(run_dir).id
         for number in run_dir.shard_numbers():
             link = run_dir.root(number)
-            if link.is_symlink() and workspace.is_root_of(os.readlink(link), identity):
+            if link.is_symlink() and workspace.is_root_of(os.readlink(link), _identity(run_dir)):
                 workspace.remove_tree(os.readlink(link))
         workspace.remove_tree(str(path))
 
@@ -112,6 +111,13 @@ def _check_sandbox(options: Options) -> None:
         return
     if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
+
+
+def _identity(run_dir: RunDir) -> str:
+    try:
+        return read_run(run_dir).id
+    except UserError:  # damaged: it is removed all the same
+        return run_dir.path.name
 
 
 def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
@@ -176,7 +182,7 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'command': list(asked.command),
         'cwd': asked.cwd,
         'versions': {
-            'dogfood': _git(repository, 'describe', '--always', '--tags', '--dirty'),
+            'dogfood': _described(repository),
             'python': sys.version.split()[0],
         },
         'product': _digests(asked.options.product_path),
@@ -195,9 +201,18 @@ def _digests(product_path: str | None) -> dict[str, str]:
     return {str(path): files.sha256(path.read_bytes()) for path in found}
 
 
+def _described(cwd: str) -> str | None:
+    name = _git(cwd, 'describe', '--always', '--tags')
+    return f'{name}-dirty' if name and _is_dirty(cwd) else name  # its own `--dirty` writes to the index
+
+
 def _revision(cwd: str) -> Mapping[str, Any] | None:
     revision = _git(cwd, 'rev-parse', 'HEAD')
-    return {'revision': revision, 'dirty': bool(_git(cwd, 'status', '--porcelain'))} if revision else None
+    return {'revision': revision, 'dirty': _is_dirty(cwd)} if revision else None
+
+
+def _is_dirty(cwd: str) -> bool:
+    return bool(_git(cwd, '-c', 'core.fsmonitor=false', 'status', '--porcelain'))
 
 
 def _git(cwd: str, *arguments: str) -> str | None:
