@@ -66,7 +66,8 @@ main() {
   python=$(dogfood_python "$here/../..")
   trap stop INT TERM HUP QUIT
   run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || return
-  if [[ -z $run_dir ]]; then # --help has been printed
+  if [[ ! -d $run_dir ]]; then # what was asked for is --help
+    printf '%s\n' "$run_dir"
     return 0
   fi
   if ((interrupts == 0)); then
