@@ -97,6 +97,7 @@ class Shard:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.asked: set[str] = set()  # features whose product has said its version
         self.spare: str | None = None  # a folder that its chain left pristine
         events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
         self.before = progress.read(events, self.boot)
@@ -386,13 +387,24 @@ class Shard:
             return
         for line in self._teardown(shell, chain):
             self._note(line)
+        events = self._versions(shell, chain)
         leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
         self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
         try:
-            self.results.append(end)
+            self.results.append(*events, end)
         except OSError as error:
             self._note(f'{self.run_dir.results(self.job.shard)}: {error}')
+
+    def _versions(self, shell: Shell, chain: _ChainRun) -> list[dict[str, Any]]:
+        """What was tested, for the record: each feature's product is asked once, when it can disturb no journey."""
+        events = []
+        for path in dict.fromkeys(self.job.journeys[name].path for name in chain.entered):
+            if path not in self.asked and not self.supervisor.interrupted:
+                self.asked.add(path)
+                if version := attempt.version(shell, self.job.features[path]):
+                    events.append({'event': 'product', 'feature': self.job.features[path].name, 'version': version})
+        return events
 
     def _leave(self, space: Workspace, done: bool) -> None:
         """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
