@@ -118,7 +118,7 @@ def _below(folder: str, found: _Found) -> list[str]:
         what = f'cannot be read: {error.strerror} (check its permissions)'
         found.problems.append(Problem(str(error.filename), NOWHERE, what))
 
-    files = []
+    files: list[str] = []
     for parent, folders, names in os.walk(folder, onerror=complain):
         folders[:] = [name for name in folders if not name.startswith('.')]
         shown = [name for name in names if name.endswith(_ENDINGS) and not name.startswith('.')]
