@@ -130,7 +130,7 @@ def test_a_token_that_an_unreadable_part_may_establish_is_not_called_unknown(tmp
         'broken.yaml:4:1: not YAML: found character that cannot start any token while scanning for the next token',
         "misspelt.yaml:3:40: unknown key 'establish'",
         "misspelt.yaml:3:76: nothing establishes 'from-nowhere'",
-        "needy.yaml:3:80: nothing establishes 'from-nowhere'",
+        "needy.yaml:3:76: nothing establishes 'from-nowhere'",
     ]
 
 
