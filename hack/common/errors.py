@@ -1,6 +1,7 @@
 """Errors a reader can mend, and the exit statuses every entry point shares."""
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
@@ -38,3 +39,7 @@ def run_main(main: Callable[[list[str]], int], arguments: list[str]) -> int:
         return Exit.BROKEN
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except Exception:
+        # A fault of ours: Python's own exit status for it, 1, would say that the product failed.
+        traceback.print_exc()
+        return Exit.BROKEN

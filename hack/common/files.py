@@ -47,6 +47,11 @@ def write_json(path: Path | str, value: Any) -> None:
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n')
 
 
+def compact(value: Any) -> str:
+    """The value as one line of JSON."""
+    return _DUMPS(value) + '\n'
+
+
 def read_json(path: Path | str) -> Any:
     """The value; raises OSError or ValueError."""
     with open(path, 'rb') as file:

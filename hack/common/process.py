@@ -5,6 +5,7 @@ The process that uses `Supervisor` becomes the reaper of all that its programs l
 below it in the process tree; nothing outside that tree is ever signalled. Linux only.
 """
 
+import contextlib
 import ctypes
 import os
 import re
@@ -12,7 +13,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +22,10 @@ from typing import Final, NamedTuple
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
+_MOST_AT_ONCE: Final = 1000
 _HEARTBEAT: Final = 1.0
+_PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
+_WORTH_WAITING: Final = 0.05  # seconds
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
@@ -88,6 +93,7 @@ class Process(NamedTuple):
     name: str
     state: str
     parent: int
+    group: int
     session: int
 
 
@@ -100,7 +106,7 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
-    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[3]))
+    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
 
 
 def _children(pid: int) -> list[int]:
@@ -115,10 +121,14 @@ def _children(pid: int) -> list[int]:
 
 
 def descendants(root: int) -> list[Process]:
-    """All live processes below `root`, parents first; zombies are not live."""
-    found, pending = [], _children(root)
-    while pending:
-        pid = pending.pop(0)
+    """The live processes below `root`, parents first; zombies are not live.
+
+    At most `_MOST_AT_ONCE` of them: a walk without an end would chase a program that forks faster than we walk.
+    """
+    found: list[Process] = []
+    pending = deque(_children(root))
+    while pending and len(found) < _MOST_AT_ONCE:
+        pid = pending.popleft()
         process = look_up(pid)
         if process is None:
             continue
@@ -126,6 +136,22 @@ def descendants(root: int) -> list[Process]:
             found.append(process)
         pending += _children(pid)
     return found
+
+
+def _waited_for_processor(root: int) -> float:
+    """The most seconds that one live process of the tree below `root` could run and was not let run.
+
+    Source: /proc/PID/schedstat (kernel, scheduler/sched-stats.rst); 0 where the kernel does not say.
+    """
+    return max([_run_delay(root), *(_run_delay(process.pid) for process in descendants(root))])
+
+
+def _run_delay(pid: int) -> float:
+    try:
+        with open(f'/proc/{pid}/schedstat', 'rb') as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def environment_of(pid: int) -> bytes:
@@ -157,52 +183,69 @@ def is_alive(process: Process) -> bool:
     return now is not None and now.started == process.started and now.state not in 'ZX'
 
 
-def send(process: Process, number: signal.Signals) -> None:
-    """Signal this very process; a reused pid is never hit, because the descriptor is checked after it is open."""
+def send(process: Process, number: signal.Signals) -> bool:
+    """Signal this very process; a reused pid is never hit, because it is looked up after its descriptor is open."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:
-        return
+        return False
     try:
         now = look_up(process.pid)
-        if now is not None and now.started == process.started:
-            signal.pidfd_send_signal(descriptor, number)
+        if now is None or now.started != process.started:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
     except OSError:
-        pass
+        return False
     finally:
         os.close(descriptor)
+    return True
 
 
-def end_all(find: Callable[[], Iterable[Process]], grace: float = GRACE_SECONDS, limit: float = 10.0) -> list[Process]:
+def end_all(find: Callable[[], Sequence[Process]], grace: float = GRACE_SECONDS, limit: float = 10.0) -> list[Process]:
     """End every process that `find` names, again and again until it names none; returns those ended.
 
-    TERM first; what outlives the grace period is stopped until no new one appears (so that a
-    program which forks faster than it is killed cannot run away), then killed.
+    TERM first; what outlives the grace period, or multiplies in it, is frozen as a whole before it
+    is killed, so that a program which forks faster than it is killed cannot run away.
     """
-    ended = {(process.pid, process.started): process for process in find()}
-    for process in ended.values():
+    first = find()
+    ended = {process[:2]: process for process in first}
+    for process in first:
         send(process, signal.SIGTERM)
     until = time.monotonic() + grace
-    while ended and time.monotonic() < until:
-        reap()
-        if not any(map(is_alive, ended.values())) and not list(find()):
-            return list(ended.values())
+    while (left := find()) and time.monotonic() < until and len(left) <= 2 * len(first) + 16:
         time.sleep(0.005)
-    until = time.monotonic() + limit
-    while time.monotonic() < until:
-        stopped: dict[tuple[int, int], Process] = {}
-        while fresh := [process for process in find() if process[:2] not in stopped]:
-            for process in fresh:
-                send(process, signal.SIGSTOP)
-                stopped[process.pid, process.started] = process
-        if not stopped:
-            break
-        for process in stopped.values():
-            send(process, signal.SIGKILL)
-        ended |= stopped
         reap()
-        time.sleep(0.002)
+    until = time.monotonic() + limit
+    while left and time.monotonic() < until:
+        frozen = _freeze(find)
+        ended |= {process[:2]: process for process in frozen}
+        for group in {process.group for process in frozen}:
+            _send_group(group, signal.SIGKILL)
+        for process in frozen:
+            send(process, signal.SIGKILL)
+        reap()
+        left = find()
     return list(ended.values())
+
+
+def _freeze(find: Callable[[], Sequence[Process]]) -> list[Process]:
+    """Stop all that `find` names, and whole process groups at once, until no new one appears."""
+    frozen: dict[tuple[object, ...], Process] = {}
+    while fresh := [process for process in find() if process[:2] not in frozen]:
+        for group, member in {process.group: process for process in fresh}.items():
+            # The member that was just stopped keeps the number of its group from being used anew.
+            if send(member, signal.SIGSTOP):
+                _send_group(group, signal.SIGSTOP)
+        for process in fresh:
+            send(process, signal.SIGSTOP)
+            frozen[process[:2]] = process
+    return list(frozen.values())
+
+
+def _send_group(group: int, number: signal.Signals) -> None:
+    if group > 1 and group != os.getpgrp():
+        with contextlib.suppress(OSError):
+            os.killpg(group, number)
 
 
 def reap() -> bool:
@@ -213,6 +256,15 @@ def reap() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def output(argv: Sequence[str], seconds: float) -> str | None:
+    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+    try:
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout.decode('utf-8', 'replace').strip()
 
 
 class Supervisor:
@@ -253,6 +305,9 @@ class Supervisor:
     ) -> Ran:
         """Run `argv` to its end or for `seconds`, standard input empty, output captured.
 
+        Time in which the machine was suspended, or too busy to let the program run though it could,
+        does not count against it (within limits).
+
         Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
         which tells its processes from another owner's.
         """
@@ -281,7 +336,7 @@ class Supervisor:
             os.close(out_write)
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
-        end = self._watch(child.pid, pipes, started + seconds)
+        end = self._watch(child.pid, pipes, seconds)
         if end is None:
             status = os.waitpid(child.pid, 0)[1]
         else:
@@ -305,13 +360,14 @@ class Supervisor:
 
     def survivors(self, owner: str) -> list[Process]:
         """What still runs of an owner's."""
+        if not reap():
+            self._left.clear()
+            return []
         self._adopt(owner)
         return [process for process, of in self._left.values() if of == owner]
 
     def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
         """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
-        if not reap() and not self._left:
-            return []
         ended = end_all(lambda: self.survivors(owner), grace)
         reap()
         self._left = {pid: entry for pid, entry in self._left.items() if entry[1] != owner}
@@ -322,8 +378,11 @@ class Supervisor:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _watch(self, pid: int, pipes: dict[int, Captured], until: float) -> End | None:
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> End | None:
         """Drain the pipes until the child has ended (None), or say why it must be ended."""
+        until = latest = time.monotonic() + seconds
+        latest += (_PATIENCE - 1) * seconds
+        credited = 0.0
         child = os.pidfd_open(pid)
         for descriptor in pipes:
             os.set_blocking(descriptor, False)
@@ -333,12 +392,17 @@ class Supervisor:
             while True:
                 now = time.monotonic()
                 if now >= until:
-                    return End.TIMED_OUT
+                    waited = _waited_for_processor(pid)
+                    if waited - credited < _WORTH_WAITING or now >= latest:
+                        return End.TIMED_OUT
+                    until, credited = min(until + waited - credited, latest), waited
+                    continue
                 wait = min(until - now, _HEARTBEAT)
                 ready = self._poll.poll(wait * 1000 + 1)
                 late = time.monotonic() - now - wait
                 if not ready and late > _HEARTBEAT:
                     until += late  # we were stopped or suspended: that time was not the program's
+                    latest += late
                 ended = False
                 for descriptor, _ in ready:
                     if descriptor == child:
@@ -436,10 +500,8 @@ class Supervisor:
 
 
 def _close_on_exec(descriptor: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the descriptor that listed the folder is closed again
         os.set_inheritable(descriptor, False)
-    except OSError:  # the descriptor that listed the folder
-        pass
 
 
 def which(command: str, path: str) -> str | None:

@@ -65,7 +65,7 @@ def perform(
     probes: Sequence[tuple[Capability, Feature]],
     require_all: bool = False,
 ) -> Outcome:
-    """Run the journey's steps, then the probes of what it establishes, until one of them decides.
+    """Run the journey's steps in its work folder, then the probes of what it establishes, until one of them decides.
 
     `passed_on`: the variables of `env_pass` with their values.
     """
@@ -100,7 +100,7 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
     environment = workspace.with_variables(shell.environment, {**feature.env, **passed_on, **journey.env})
     lines = []
     for command in journey.teardown:
-        ran = _bash(shell, command, environment, cwd, journey.timeout)
+        ran = _bash(shell, command, environment, cwd if os.path.isdir(cwd) else shell.workspace.data, journey.timeout)
         _take_notes(shell.workspace.notes)
         if ran.status != 0:
             said = _text(ran.err).join().strip() or ran.why
@@ -113,10 +113,9 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
 
 def _steps(run: _Run, records: list[StepRecord], findings: list[Finding]) -> Judgement | None:
     try:
-        os.mkdir(run.cwd, 0o700)
         workspace.write_files(run.cwd, run.journey.files)
     except OSError as error:
-        return Judgement('infra', f'the work folder could not be made: {error}')
+        return Judgement('infra', f"the journey's files could not be written: {error}")
     budget_ends = time.monotonic() + run.journey.timeout
     for number, step in enumerate(run.journey.steps, 1):
         seconds = step.timeout if step.timeout is not None else max(0.0, budget_ends - time.monotonic())

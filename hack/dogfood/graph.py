@@ -12,10 +12,10 @@ from hack.dogfood.model import Journey
 def establishers(journeys: Mapping[str, Journey]) -> dict[str, tuple[str, ...]]:
     """Each token with the ids of the journeys that establish it, both sorted."""
     found = defaultdict(list)
-    for identity in sorted(journeys):
-        for token in journeys[identity].establishes:
+    for identity, journey in journeys.items():
+        for token in journey.establishes:
             found[token].append(identity)
-    return {token: tuple(found[token]) for token in sorted(found)}
+    return {token: tuple(sorted(found[token])) for token in sorted(found)}
 
 
 def components(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:
@@ -24,23 +24,36 @@ def components(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:
     Whoever names a token, to establish or to require it, is in its group, so that a token belongs to one chain
     even where several journeys establish it and none requires it.
     """
-    parent = {identity: identity for identity in journeys}
+    return tuple(identities for identities, _ in groups(journeys))
 
-    def root(identity: str) -> str:
-        while (above := parent[identity]) != identity:
-            parent[identity] = identity = parent[above]
-        return identity
 
-    seen: dict[str, str] = {}
+def groups(journeys: Mapping[str, Journey]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The components, each with the tokens that at least two of its journeys name."""
+    parent: dict[str, str] = {}  # of a token: another one of its group, unless it is the one the group is known by
+
+    def root(token: str) -> str:
+        while (above := parent.get(token, token)) != token:
+            parent[token] = token = parent.get(above, above)
+        return token
+
+    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    named: defaultdict[str, list[str]] = defaultdict(list)
     for identity, journey in journeys.items():
-        for token in journey.establishes + journey.requires:
-            one, other = root(identity), root(seen.setdefault(token, identity))
-            parent[max(one, other)] = min(one, other)
+        tokens = journey.establishes + journey.requires
+        if not tokens:
+            found.append(((identity,), ()))
+        for token in tokens:
+            named[token].append(identity)
+        for token in tokens[1:]:
+            parent[root(token)] = root(tokens[0])
 
-    groups = defaultdict(list)
-    for identity in sorted(journeys):
-        groups[root(identity)].append(identity)
-    return tuple(map(tuple, groups.values()))
+    joined: defaultdict[str, list[str]] = defaultdict(list)
+    for token in sorted(named):
+        joined[root(token)].append(token)
+    for together in joined.values():
+        identities = set().union(*[named[token] for token in together])
+        found.append((tuple(sorted(identities)), tuple([token for token in together if len(named[token]) > 1])))
+    return sorted(found)
 
 
 def cycles(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:

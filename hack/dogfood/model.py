@@ -177,6 +177,7 @@ class Plan(NamedTuple):
     makespan: float  # predicted seconds of the longest shard
     lower_bound: float  # max of mean load and longest chain, seconds
     advice: tuple[str, ...] = ()  # what sets the ceiling, where one chain does
+    microseconds: Mapping[str, int] = {}  # predicted, by journey
 
 
 class StepRecord(TypedDict):

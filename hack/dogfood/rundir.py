@@ -48,6 +48,18 @@ class RunDir(NamedTuple):
         return self.path / 'owner.json'
 
     @property
+    def bundle(self) -> Path:
+        return self.path / 'bundle.json'
+
+    @property
+    def junit(self) -> Path:
+        return self.path / 'junit.xml'
+
+    @property
+    def summary(self) -> Path:
+        return self.path / 'summary.md'
+
+    @property
     def exit(self) -> Path:
         return self.path / 'exit'
 

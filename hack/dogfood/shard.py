@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +62,7 @@ class _ChainRun:
         self.standing: dict[str, Standing] = {}
         self.left = list(chain.journeys)
         self.shell: Shell | None = None
-        self.entered: list[tuple[Journey, str]] = []  # journeys whose steps began, with their work folder
+        self.entered: dict[str, str] = {}  # journeys whose steps began, with the work folder of the last attempt
         self.build_again: set[str] = set()
         self.not_built: dict[str, str] = {}  # journeys that passed before and did not when built up again: why
         self.verdicts: list[Verdict] = []
@@ -96,6 +97,7 @@ class Shard:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.spare: str | None = None  # a folder that its chain left pristine
         events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
         self.before = progress.read(events, self.boot)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
@@ -238,24 +240,24 @@ class Shard:
 
     def _judged(self, chain: _ChainRun, journey: Journey, known: Judgement | None) -> Record:
         """The journey's record: judged beforehand, or run."""
+        events: list[dict[str, Any]] = []
         if known is None:
             try:
-                self._open(chain)
+                events = self._open(chain)
             except OSError as error:
                 known = Judgement('infra', f"the chain's folder could not be made: {error}")
         if known or chain.shell is None:
             return self._record(chain, journey, Outcome(known or verdicts.PASSED, [], []), 0, None, 0.0)
         started, clock = files.utc_now(), time.monotonic()
-        self.results.append(
-            {
-                'event': 'start',
-                'journey': journey.id,
-                'chain': chain.chain.name,
-                'chain_attempt': chain.attempt,
-                'time': started,
-            }
-        )
-        outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        of_chain = {'chain': chain.chain.name, 'chain_attempt': chain.attempt}
+        self.results.append(*events, {'event': 'start', 'journey': journey.id, **of_chain, 'time': started})
+        try:
+            outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
+        except OSError as error:
+            outcome, attempts, earlier = Outcome(Judgement('infra', f'the work folder: {error}'), [], []), 1, []
+        except Exception as error:  # a fault of ours must not take the other journeys along, nor blame this one
+            self._note(traceback.format_exc())
+            outcome, attempts, earlier = Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], []), 1, []
         if outcome.judgement.verdict == 'passed' and (why := self._establish(chain, journey)):
             outcome = Outcome(why, outcome.steps, outcome.findings)
         record = self._record(chain, journey, outcome, attempts, started, time.monotonic() - clock)
@@ -270,10 +272,10 @@ class Shard:
         retries = self.options.retries if journey.retries is None else journey.retries
         earlier: list[Finding] = []
         for number in range(1, retries + 2):
-            chain.entered.append((journey, shell.workspace.work(journey.id, number)))
-            lost = self._lost(chain, shell, journey)
-            if lost:
+            cwd = workspace.enter(shell.workspace, journey.id, number)
+            if lost := self._lost(chain, shell, journey, cwd):
                 return lost, number, earlier
+            chain.entered[journey.id] = cwd
             outcome = attempt.perform(
                 shell, journey, feature, number, passed_on, self._probes(journey.establishes), self.options.require_all
             )
@@ -293,7 +295,7 @@ class Shard:
 
     # -- capabilities ----------------------------------------------------------------------
 
-    def _lost(self, chain: _ChainRun, shell: Shell, journey: Journey) -> Outcome | None:
+    def _lost(self, chain: _ChainRun, shell: Shell, journey: Journey, cwd: str) -> Outcome | None:
         """Whether something the journey stands on, established before, is not there any more."""
         expected = markers.Expected(chain.chain.name, chain.attempt, self.its_run.id, self.boot)
         for token in journey.requires:
@@ -301,7 +303,7 @@ class Shard:
             if fault := markers.fault(found, expected):
                 return Outcome(verdicts.lost_marker(token, fault), [], [])
         for capability, feature in self._probes(journey.requires):
-            if judgement := attempt.probe(shell, capability, feature, f'{shell.workspace.folder}/work', relied_on=True):
+            if judgement := attempt.probe(shell, capability, feature, cwd, relied_on=True):
                 return Outcome(judgement, [], [judgement.finding] if judgement.finding else [])
         return None
 
@@ -335,10 +337,13 @@ class Shard:
     def _goes_on(self, before: ChainProgress) -> bool:
         return before.at_rest and os.path.isdir(before.folder)
 
-    def _open(self, chain: _ChainRun) -> None:
-        """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError."""
+    def _open(self, chain: _ChainRun) -> list[dict[str, Any]]:
+        """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError.
+
+        Returns the event to record, if it was not open yet.
+        """
         if chain.shell:
-            return
+            return []
         goes_on = chain.before is not None and self._goes_on(chain.before)
         if chain.before and goes_on:
             folder = chain.before.folder
@@ -346,19 +351,19 @@ class Shard:
             if chain.before and chain.before.folder:
                 workspace.remove_tree(chain.before.folder)  # nothing of it survives
             chain.attempt += 1
-            folder = f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
+            folder, self.spare = self.spare or self._fresh(chain), None
         prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
         space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-        if not goes_on:
+        if not goes_on and not os.path.isdir(folder):
             workspace.make(space)
-        _link(self.run_dir.chains / chain.chain.name, folder)
         environment = workspace.chain_environment(self.base, space)
         chain.shell = Shell(
             self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, lambda argv, _: argv
         )
-        self.results.append(
-            {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
-        )
+        return [{'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}]
+
+    def _fresh(self, chain: _ChainRun) -> str:
+        return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
 
     def _root(self) -> str:
         """This shard's folder for its chains; the link to it is how it is found again, to go on or to clean up."""
@@ -368,6 +373,8 @@ class Shard:
         return os.readlink(link)
 
     def _leave_root(self) -> None:
+        if self.spare:
+            workspace.remove_tree(self.spare)
         link = self.run_dir.root(self.job.shard)
         if link.is_symlink() and workspace.remove_root_if_empty(os.readlink(link)):
             link.unlink()
@@ -381,21 +388,29 @@ class Shard:
             self._note(line)
         leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
-        done = not chain.left and set(chain.verdicts) <= {'passed', 'skipped'}
-        if self.options.keep == 'none' or (self.options.keep == 'failed' and done):
-            try:
-                workspace.remove(shell.workspace)
-                (self.run_dir.chains / chain.chain.name).unlink(missing_ok=True)
-            except OSError as error:
-                self._note(f'{shell.workspace.folder}: could not be removed: {error}')
+        self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
         try:
             self.results.append(end)
         except OSError as error:
             self._note(f'{self.run_dir.results(self.job.shard)}: {error}')
 
+    def _leave(self, space: Workspace, done: bool) -> None:
+        """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
+        try:
+            if self.options.keep == 'all' or (self.options.keep == 'failed' and not done):
+                _link(self.run_dir.chains / space.chain, space.folder)
+            elif done and not self.spare and workspace.is_pristine(space):
+                workspace.hand_over(space.folder)
+                self.spare = space.folder
+            else:
+                workspace.remove_tree(space.folder)
+        except OSError as error:
+            self._note(f'{space.folder}: {error}')
+
     def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
         """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""
-        tear_down = [(journey, cwd) for journey, cwd in reversed(chain.entered) if journey.teardown]
+        begun = [(self.job.journeys[name], cwd) for name, cwd in reversed(chain.entered.items())]
+        tear_down = [(journey, cwd) for journey, cwd in begun if journey.teardown]
         if not tear_down:
             return
         was_interrupted, self.supervisor.interrupted = self.supervisor.interrupted, False

@@ -75,7 +75,7 @@ def absent(missing: Sequence[str], require_all: bool) -> Judgement | None:
 def blocked(
     requires: Sequence[str], establishers: Mapping[str, Sequence[str]], standing: Mapping[str, Standing]
 ) -> Judgement | None:
-    """Whether a required token was established by none of its establishers; the root is named over any number of hops."""
+    """Whether none of a required token's establishers passed; the root is named over any number of hops."""
     for token in requires:
         of = [(name, standing[name]) for name in establishers[token]]
         if any(seen.verdict == 'passed' for _, seen in of):

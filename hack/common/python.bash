@@ -1,0 +1,10 @@
+# Defines which interpreter runs our scripts: the repository's own .venv if it is there, else python3.
+
+dogfood_python() {
+  local repository=$1
+  if [[ -x "$repository/.venv/bin/python" ]]; then
+    printf '%s\n' "$repository/.venv/bin/python"
+  else
+    printf 'python3\n'
+  fi
+}

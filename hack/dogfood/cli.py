@@ -1,0 +1,394 @@
+"""The command line of the journeys: arguments in, exit status out."""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from hack.common import files
+from hack.common.console import console
+from hack.common.errors import Exit, UserError
+from hack.dogfood import rundir
+from hack.dogfood.model import TIERS, Corpus, Options, Plan, Record
+from hack.dogfood.rundir import RunDir
+
+DEFAULT_CORPUS: Final = 'journeys'
+STATE: Final = Path('.dogfood')  # below the caller's folder
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; raises UserError for what the caller can mend."""
+    verbs = {'plan', 'start', 'check', 'shard', 'report', 'graph', 'explain', 'needs', 'new'}
+    if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
+        arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
+    asked = _parser().parse_args(arguments)
+    verb: Callable[[argparse.Namespace], int] = asked.verb
+    return verb(asked)
+
+
+# -- verbs -----------------------------------------------------------------------------------
+
+
+def _plan(asked: argparse.Namespace) -> int:
+    from hack.dogfood import chains
+
+    corpus, plan = _planned(asked)
+    for warning in (chains.summary(plan), *plan.advice):
+        print(warning, file=sys.stderr)
+    if asked.run_dir:
+        from hack.dogfood import start
+
+        start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
+    match asked.format:
+        case 'json':
+            print(json.dumps(chains.as_json(plan, corpus.journeys), indent=1, ensure_ascii=False))
+        case 'github':
+            print(json.dumps(chains.github_matrix(plan)))
+        case _:
+            print(chains.lines(plan))
+    return Exit.GREEN
+
+
+def _start(asked: argparse.Namespace) -> int:
+    """Make a run directory ready and print its path: the first half of dogfood.sh."""
+    from hack.dogfood import chains, start
+
+    if asked.resume:
+        run_dir = start.again(start.find(asked.state, asked.resume), asked.owner)
+        print(f'going on with {run_dir.path}', file=sys.stderr)
+    else:
+        corpus, plan = _planned(asked)
+        for line in (*corpus.warnings, chains.summary(plan), *plan.advice):
+            print(line, file=sys.stderr)
+        run_dir = start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
+    print(os.path.abspath(run_dir.path))
+    return Exit.GREEN
+
+
+def _check(asked: argparse.Namespace) -> int:
+    corpus = _load(asked.corpus)
+    for warning in corpus.warnings:
+        print(warning, file=sys.stderr)
+    if asked.format == 'json':
+        print(json.dumps({'journeys': len(corpus.journeys), 'files': len(corpus.files), 'warnings': corpus.warnings}))
+    else:
+        counts = f'{len(corpus.journeys)} journeys in {len(corpus.files)} files'
+        print(f'{counts}: nothing wrong, {len(corpus.warnings)} warnings')
+    return Exit.GREEN
+
+
+def _shard(asked: argparse.Namespace) -> int:
+    from hack.common.process import Supervisor
+    from hack.dogfood import report, shard
+
+    supervisor = Supervisor()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.interrupt())
+    shown = console(sys.stdout, os.environ)
+
+    def tell(record: Record) -> None:
+        with contextlib.suppress(OSError):  # nobody may listen any more; the record is on disk
+            shown.say(report.line(record, console=shown))
+
+    try:
+        return shard.run(RunDir(Path(asked.run_dir).absolute()), asked.index, supervisor, os.environ, tell)
+    except OSError as error:
+        raise UserError(
+            f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)',
+            Exit.BROKEN,
+        ) from error
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from hack.dogfood import bundle, report, start
+
+    shown = console(sys.stdout, os.environ)
+    if asked.merge:
+        path = Path(asked.run_dir or 'merged').absolute()
+        merged = bundle.merge_parts(path, [Path(part) for part in asked.merge])
+    else:
+        run_dir = start.find(asked.state, asked.run_dir or 'latest')
+        if not _all_ended(run_dir):
+            start.end_survivors(run_dir)
+        path = run_dir.path
+        merged = bundle.of_run(path, interrupted=asked.interrupted)
+    if asked.format == 'json':
+        print(report.as_json(merged), end='')
+    else:
+        report.show(merged, path, shown)
+    report.write(path, merged, _drawn(RunDir(path), merged))
+    if not asked.merge:
+        _remember(asked.state, merged)
+    return int(merged['exit'])
+
+
+def _graph(asked: argparse.Namespace) -> int:
+    from hack.dogfood import chains, drawing
+
+    corpus, plan = _planned(asked)
+    draw = drawing.dot if asked.format == 'dot' else drawing.mermaid
+    print(draw(chains.as_json(plan, corpus.journeys)))
+    return Exit.GREEN
+
+
+def _explain(asked: argparse.Namespace) -> int:
+    from hack.dogfood import chains, explain
+
+    corpus, plan = _planned(asked)
+    last = _latest_bundle(asked.state)
+    record = next((entry for entry in last['journeys'] if entry['id'] == asked.id), None) if last else None
+    for line in explain.explain(chains.as_json(plan, corpus.journeys), asked.id, record):
+        print(line)
+    return Exit.GREEN
+
+
+def _needs(asked: argparse.Namespace) -> int:
+    from hack.common.process import which
+
+    corpus = _load(asked.corpus)
+    packages: dict[str, str] = {}
+    for journey in corpus.journeys.values():
+        feature = corpus.features[journey.path]
+        for command in (*feature.needs, *journey.needs):
+            packages.setdefault(command, feature.packages.get(command, command))
+    path = os.environ.get('PATH', os.defpath)
+    found = {command: which(command, path) for command in sorted(packages)}
+    shown = [command for command, where in found.items() if not (asked.missing and where)]
+    match asked.format:
+        case 'packages':
+            lines: Iterable[str] = sorted({packages[command] for command in shown})
+        case 'json':
+            lines = [json.dumps([{'command': name, 'package': packages[name], 'path': found[name]} for name in shown])]
+        case _:
+            lines = [
+                f'{command}: {found[command] or f"absent (apt-get install {packages[command]})"}' for command in shown
+            ]
+    for line in lines:
+        print(line)
+    return Exit.GREEN
+
+
+def _new(asked: argparse.Namespace) -> int:
+    from hack.dogfood import journeys
+
+    text = journeys.starting_corpus(asked.feature)
+    path = Path(asked.corpus) / f'{asked.feature}.yaml'
+    if path.exists():
+        raise UserError(f'{path}: is there already (choose another name)')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(path, text)
+    print(f'{path}: a corpus to start from (edit it, then: run_journeys.py check {path})')
+    return Exit.GREEN
+
+
+# -- what verbs share --------------------------------------------------------------------------
+
+
+def _load(paths: Sequence[str]) -> Corpus:
+    from hack.dogfood import journeys
+
+    return journeys.load(paths or [DEFAULT_CORPUS])
+
+
+def _planned(asked: argparse.Namespace) -> tuple[Corpus, Plan]:
+    from hack.dogfood import chains, timings
+
+    corpus = _load(asked.corpus)
+    only = [name for names in asked.only for name in names.split(',') if name]
+    tiers = [name for names in asked.tiers for name in names.split(',') if name]
+    failed = _failed(asked.state) if chains.FAILED in only else []
+    corpus = chains.select(corpus, only, tiers, failed).corpus
+    known = timings.read(asked.timings).journeys if asked.timings else {}
+    return corpus, chains.plan(corpus.journeys, asked.shards, known)
+
+
+def _failed(state: Path) -> list[str]:
+    last = _latest_bundle(state)
+    if last is None:
+        raise UserError(f'{state}: @failed needs an earlier run, and there is none (run everything once)')
+    failed = [journey['id'] for journey in last['journeys'] if journey['verdict'] == 'failed']
+    if not failed:
+        raise UserError(f'{state}/latest: nothing failed there (leave @failed out)')
+    return failed
+
+
+def _latest_bundle(state: Path) -> Any:
+    from hack.dogfood import bundle
+
+    path = state / 'latest' / 'bundle.json'
+    return bundle.read(path) if path.exists() else None
+
+
+def _asked(asked: argparse.Namespace) -> Any:
+    from hack.dogfood.start import Asked
+
+    options = Options(
+        retries=asked.retries,
+        deadline_seconds=asked.deadline,
+        keep=asked.keep,
+        require_all=asked.require_all,
+        report_only=asked.report_only,
+        product_path=_product_path(asked.product_path),
+        sandbox=asked.sandbox,
+        apart=asked.apart,
+    )
+    return Asked(options, asked.command, os.getcwd(), asked.owner)
+
+
+def _product_path(path: str | None) -> str | None:
+    if path is None:
+        return None
+    if not os.path.isdir(path):
+        raise UserError(f'{path}: is not a folder (PRODUCT_PATH: the folder of a development build)')
+    return os.path.abspath(path)
+
+
+def _run_dir(asked: argparse.Namespace) -> RunDir | None:
+    return RunDir(Path(asked.run_dir).absolute()) if asked.run_dir else None
+
+
+def _all_ended(run_dir: RunDir) -> bool:
+    for number in run_dir.shard_numbers():
+        try:
+            events, _ = files.read_jsonl(run_dir.results(number))
+        except OSError:
+            return False
+        if not events or events[-1].get('event') != 'shard-end':
+            return False
+    return True
+
+
+def _remember(state: Path, merged: Any) -> None:
+    """Record durations for the next plan and drop the oldest runs; a run is no worse where that cannot be done."""
+    from hack.dogfood import start, timings
+
+    if (state / 'runs').is_dir():
+        try:
+            timings.write(state / 'timings.json', merged['journeys'])
+            start.prune(state)
+        except OSError as error:
+            print(f'{state}: durations are not recorded, old runs not removed: {error}', file=sys.stderr)
+
+
+def _drawn(run_dir: RunDir, merged: Any) -> str:
+    from hack.dogfood import drawing
+
+    verdicts = {journey['id']: journey['verdict'] for journey in merged['journeys']}
+    return drawing.mermaid(rundir.read_part(run_dir.plan), verdicts)
+
+
+# -- arguments ---------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Misuse is one line and exit 2."""
+
+    def error(self, message: str) -> Any:
+        raise UserError(f'{self.prog}: {message} (see {self.prog} --help)')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
+    verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=_Parser)
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
+        added.set_defaults(verb=run, command=['run_journeys.py', *sys.argv[1:]])
+        added.add_argument('--state', type=Path, default=STATE, metavar='DIR', help='runs, timings (default: .dogfood)')
+        return added
+
+    plan = verb('plan', _plan, 'print one chain-grouped shard list per line; writes nothing without --run-dir')
+    _selection(plan)
+    plan.add_argument('--format', choices=('lines', 'json', 'github'), default='lines')
+    _run_options(plan)
+
+    begin = verb('start', _start, 'plan, make the run directory and print its path; dogfood.sh goes on from there')
+    _selection(begin, timings=STATE / 'timings.json')
+    begin.add_argument('--resume', metavar='latest|RUN_DIR', help='go on with an earlier run, by its own plan')
+    _run_options(begin)
+
+    check = verb('check', _check, 'say everything that is wrong with a corpus, at once')
+    _corpus(check)
+    check.add_argument('--format', choices=('text', 'json'), default='text')
+
+    shard = verb('shard', _shard, "run one line of a run directory's plan")
+    shard.add_argument('run_dir', metavar='RUN_DIR')
+    shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
+
+    report = verb('report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit and summary')
+    report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
+    report.add_argument('--merge', nargs='+', metavar='DIR', help='run directories brought back from other machines')
+    report.add_argument('--interrupted', action='store_true', help='the run was told to stop')
+    report.add_argument('--format', choices=('table', 'json'), default='table')
+
+    graph = verb('graph', _graph, 'draw capabilities and chains')
+    _selection(graph)
+    graph.add_argument('--format', choices=('mermaid', 'dot'), default='mermaid')
+
+    explain = verb(
+        'explain', _explain, 'why a journey has its chain, its shard, its prerequisites and its last verdict'
+    )
+    explain.add_argument('id', metavar='ID')
+    _selection(explain)
+
+    needs = verb('needs', _needs, 'list the commands the journeys need, and the package of each')
+    _corpus(needs)
+    needs.add_argument('--missing', action='store_true', help='only those that are absent')
+    needs.add_argument('--format', choices=('text', 'packages', 'json'), default='text')
+
+    new = verb('new', _new, 'write a commented starting corpus for a feature')
+    new.add_argument('feature', metavar='FEATURE')
+    new.add_argument('--corpus', default=DEFAULT_CORPUS, metavar='DIR', help='where to (default: journeys)')
+    return parser
+
+
+def _corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('corpus', nargs='*', metavar='CORPUS', help='files or folders (default: journeys)')
+
+
+def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> None:
+    _corpus(parser)
+    add = parser.add_argument
+    add('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
+    add(
+        '--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat, or use commas'
+    )
+    add('--tiers', '--tier', action='append', default=[], metavar='TIER', help=', '.join(TIERS))
+    add('--timings', type=Path, default=timings, metavar='FILE', help='recorded durations')
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
+    add('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
+    add('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is not measured')
+    add('--product-path', metavar='DIR', help='a development build, first on PATH')
+    add('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders (default: failed)")
+    add('--sandbox', choices=('bwrap',), help='run each chain in a sandbox')
+    add('--require-all', action='store_true', help='an absent need is an error, not a skip')
+    add('--report-only', action='store_true', help='exit 0 although the product failed')
+    add('--apart', action='store_true', help='shards will run on machines of their own')
+    add('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least} on')
+        return int(text)
+
+    return parse
+
+
+def _duration(text: str) -> float:
+    from hack.dogfood.values import seconds
+
+    if not re.fullmatch(r'\d+(\.\d+)?(ms|s|m|h)?', text) or not seconds(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a duration like 90s or 20m')
+    return seconds(text)

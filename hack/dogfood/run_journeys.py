@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Plan, run and report journeys: see --help."""
+
+import sys
+from os.path import abspath, dirname
+
+WRITING = ('start', 'shard', 'report')  # verbs that may leave bytecode behind; a command that reads writes nothing
+
+if __name__ == '__main__':
+    repository = dirname(dirname(dirname(abspath(__file__))))
+    sys.path[0] = repository  # not this folder: its modules must not shadow others, nor load under two names
+    sys.dont_write_bytecode = sys.dont_write_bytecode or sys.argv[1:2] not in [[verb] for verb in WRITING]
+    from hack.common.entry import ensure
+
+    ensure(repository, ['yaml', 'fastjsonschema'])
+    from hack.common.errors import run_main
+    from hack.dogfood.cli import main
+
+    raise SystemExit(run_main(main, sys.argv[1:]))

@@ -1,0 +1,235 @@
+"""From a checked corpus to a run directory that shards can work in, or back into one that was left unfinished."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hack.common import files, process
+from hack.common.errors import UserError
+from hack.dogfood import chains, codec, workspace
+from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
+from hack.dogfood.rundir import RunDir, read_part, read_run
+
+KEPT_RUNS: Final = 20
+_PROVENANCE_SECONDS: Final = 2.0
+
+
+class Asked(NamedTuple):
+    """What a run is started with, beside the corpus and the plan."""
+
+    options: Options
+    command: Sequence[str]
+    cwd: str
+    owner: int | None  # pid of the script that fans the shards out; None: nobody waits for them here
+
+
+def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: Asked) -> RunDir:
+    """Make the run directory with everything the shards read; raises UserError where it cannot be used.
+
+    `run_dir` None: a new one below `state`/runs, `latest` points to it.
+    """
+    now = datetime.now(UTC)
+    identity = f'{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}'
+    own_place = run_dir is None
+    run_dir = run_dir or RunDir(state / 'runs' / identity)
+    try:
+        run_dir.path.mkdir(parents=True, exist_ok=True)
+        if own_place:
+            (state / '.gitignore').write_text('*\n')
+        with _Claim(run_dir, asked.owner):
+            if run_dir.run.exists():
+                raise UserError(
+                    f'{run_dir.path}: holds a run already (go on with RESUME={run_dir.path}, or name another)'
+                )
+            _write(run_dir, identity, now, corpus, plan, asked)
+        if own_place:
+            _point_latest(state, identity)
+    except OSError as error:
+        raise UserError(
+            f'{error.filename or run_dir.path}: {error.strerror} (name a folder that can be written)'
+        ) from error
+    return run_dir
+
+
+def again(run_dir: RunDir, owner: int | None) -> RunDir:
+    """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError."""
+    read_run(run_dir)
+    read_part(run_dir.plan)
+    try:
+        with _Claim(run_dir, owner):
+            end_survivors(run_dir)
+            for number in run_dir.shard_numbers():
+                run_dir.shard_lock(number).unlink(missing_ok=True)
+            for gate in run_dir.gates.glob('*.json'):
+                if not _is_final(gate):
+                    gate.unlink()
+            run_dir.exit.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)'
+        ) from error
+    return run_dir
+
+
+def find(state: Path, wanted: str) -> RunDir:
+    """`latest`, or a run's folder; raises UserError where there is none."""
+    path = state / 'latest' if wanted == 'latest' else Path(wanted)
+    if not (path / 'run.json').is_file():
+        what = 'there is no earlier run here' if wanted == 'latest' else 'is not the folder of a run'
+        raise UserError(f'{path}: {what} (start one without RESUME)')
+    return RunDir(path.resolve())
+
+
+def end_survivors(run_dir: RunDir) -> list[str]:
+    """End what a killed shard left running; returns what was ended. Found by the mark in its environment."""
+    mark = f'DOGFOOD_CAPABILITIES={run_dir.capabilities}'
+    return [f'{gone.name} (pid {gone.pid})' for gone in process.end_all(lambda: process.marked(mark))]
+
+
+def prune(state: Path, keep: int = KEPT_RUNS) -> None:
+    """Remove the oldest runs and what is left of their chains; never one that still goes on."""
+    runs = sorted(path for path in (state / 'runs').iterdir() if (path / 'run.json').is_file())
+    for path in runs[:-keep] if keep else runs:
+        run_dir = RunDir(path)
+        if _owner_alive(run_dir) or _running_shard(run_dir):
+            continue
+        identity = read_run(run_dir).id
+        for number in run_dir.shard_numbers():
+            link = run_dir.root(number)
+            if link.is_symlink() and workspace.is_root_of(os.readlink(link), identity):
+                workspace.remove_tree(os.readlink(link))
+        workspace.remove_tree(str(path))
+
+
+# -- inside ----------------------------------------------------------------------------------
+
+
+class _Claim:
+    """The run directory for us alone: refused while another script owns it or a shard of it runs."""
+
+    def __init__(self, run_dir: RunDir, owner: int | None) -> None:
+        self.run_dir = run_dir
+        self.owner = owner
+
+    def __enter__(self) -> None:
+        lock = files.try_lock(self.run_dir.lock)
+        if lock is None:
+            raise UserError(f'{self.run_dir.path}: another run is being started there (wait, or name another folder)')
+        self.lock = lock
+        if _owner_alive(self.run_dir):
+            raise UserError(f'{self.run_dir.path}: a run goes on there (wait for it, or name another folder)')
+        if number := _running_shard(self.run_dir):
+            raise UserError(f'{self.run_dir.path}: shard {number} of it still runs (wait for it, or end it)')
+        if self.owner is not None and (its := process.look_up(self.owner)):
+            files.write_json(self.run_dir.owner, {'pid': its.pid, 'started': its.started, 'boot': files.boot_id()})
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.lock)
+
+
+def _owner_alive(run_dir: RunDir) -> bool:
+    try:
+        said = files.read_json(run_dir.owner)
+        its = process.look_up(said['pid'])
+        return its is not None and its.started == said['started'] and said['boot'] == files.boot_id()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _running_shard(run_dir: RunDir) -> int | None:
+    return next((number for number in run_dir.shard_numbers() if files.lock_is_held(run_dir.shard_lock(number))), None)
+
+
+def _is_final(gate: Path) -> bool:
+    try:
+        return files.read_json(gate)['verdict'] in FINAL_VERDICTS
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write(run_dir: RunDir, identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked) -> None:
+    for folder in (run_dir.capabilities, run_dir.gates, run_dir.chains, run_dir.path / 'evidence'):
+        folder.mkdir(exist_ok=True)
+    for job in jobs(corpus, plan):
+        run_dir.shard(job.shard).mkdir(parents=True, exist_ok=True)
+        files.write_atomic(run_dir.job(job.shard), files.compact(codec.encode(job)))
+    files.write_atomic(run_dir.plan_lines, chains.lines(plan) + '\n')
+    files.write_atomic(run_dir.plan, files.compact(chains.as_json(plan, corpus.journeys)))
+    # The last one: a directory without it is no run.
+    files.write_json(run_dir.run, _run(identity, now, corpus, plan, asked))
+
+
+def jobs(corpus: Corpus, plan: Plan) -> list[Job]:
+    """What each shard has to do, all it needs to know included."""
+    shard_of = {
+        name: number for number, shard in enumerate(plan.shards, 1) for chain in shard for name in chain.journeys
+    }
+    gates = tuple(
+        Gate(journey.id, journey.tier, shard_of[journey.id]) for journey in corpus.journeys.values() if journey.gating
+    )
+    numbers = {
+        chain.name: number for number, chain in enumerate((chain for shard in plan.shards for chain in shard), 1)
+    }
+    made = []
+    for number, shard in enumerate(plan.shards, 1):
+        journeys = {name: corpus.journeys[name] for chain in shard for name in chain.journeys}
+        tokens = {token for journey in journeys.values() for token in (*journey.establishes, *journey.requires)}
+        capabilities = {token: corpus.capabilities[token] for token in sorted(tokens)}
+        paths = {journey.path for journey in journeys.values()}
+        paths |= {capability.feature for capability in capabilities.values() if capability.feature}
+        features = {path: corpus.features[path] for path in sorted(paths)}
+        own = {chain.name: numbers[chain.name] for chain in shard}
+        made.append(Job(number, shard, own, journeys, features, capabilities, gates))
+    return made
+
+
+def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked) -> dict[str, Any]:
+    repository = str(Path(__file__).resolve().parents[2])
+    return {
+        'format': 1,
+        'id': identity,
+        'started': f'{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z',
+        'started_monotonic': time.monotonic(),
+        'shards': len(plan.shards),
+        'corpus': [file._asdict() for file in corpus.files],
+        'command': list(asked.command),
+        'cwd': asked.cwd,
+        'versions': {
+            'dogfood': _git(repository, 'describe', '--always', '--tags', '--dirty'),
+            'python': sys.version.split()[0],
+        },
+        'product': _digests(asked.options.product_path),
+        'git': _revision(asked.cwd),
+        'boot': files.boot_id(),
+        'key': secrets.token_hex(16),
+        'options': asked.options._asdict(),
+    }
+
+
+def _digests(product_path: str | None) -> dict[str, str]:
+    """sha256 of every executable file in the folder that was put first on PATH, by its path."""
+    if product_path is None:
+        return {}
+    found = (path for path in sorted(Path(product_path).iterdir()) if path.is_file() and os.access(path, os.X_OK))
+    return {str(path): files.sha256(path.read_bytes()) for path in found}
+
+
+def _revision(cwd: str) -> Mapping[str, Any] | None:
+    revision = _git(cwd, 'rev-parse', 'HEAD')
+    return {'revision': revision, 'dirty': bool(_git(cwd, 'status', '--porcelain'))} if revision else None
+
+
+def _git(cwd: str, *arguments: str) -> str | None:
+    """What git says, or None; a provenance is worth two seconds and no failure."""
+    return process.output(('git', '--no-optional-locks', '-C', cwd, *arguments), _PROVENANCE_SECONDS)
+
+
+def _point_latest(state: Path, identity: str) -> None:
+    beside = state / f'.latest-{identity}'
+    beside.symlink_to(Path('runs') / identity)
+    beside.replace(state / 'latest')
