@@ -1,6 +1,5 @@
 """Loading a corpus: its values, and everything that can be wrong with one."""
 
-import gc
 import json
 import os
 import random
@@ -554,10 +553,3 @@ def test_any_order_of_files_gives_the_same_problems(tmp_path: Path, monkeypatch:
     expected = problems(*sorted(paths))
     random.Random(seed).shuffle(paths)
     assert problems(*paths) == expected
-
-
-def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
-    write(tmp_path, f='nothing: here')
-    assert gc.isenabled()
-    problems(tmp_path)
-    assert gc.isenabled()

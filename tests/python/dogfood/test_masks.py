@@ -1,6 +1,7 @@
 """What hides a failure, held against what the real bash does."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,15 @@ PRODUCT_WORKS = 'product() { return 0; }\n'
 PRODUCT_TALKS = 'product() { seq 1 1000000; }\n'
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts may write where they run."""
+    monkeypatch.chdir(tmp_path)
+
+
 def status(setting: str, script: str) -> int:
-    return subprocess.run(
-        ['bash', '-eo', 'pipefail', '-c', setting + script], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    ).returncode
+    command = ['bash', '-eo', 'pipefail', '-c', setting + script]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
 
 
 CANNOT_FAIL = [
