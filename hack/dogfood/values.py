@@ -55,7 +55,7 @@ def journey(raw: Table, of: Feature, line: int) -> Journey:
         env=_texts(get('env', {})),
         env_pass=_tuple(get('env_pass', ())),
         files=dict(get('files', {})),
-        timeout=_seconds(get('timeout', DEFAULT_TIMEOUT)),
+        timeout=seconds(get('timeout', DEFAULT_TIMEOUT)),
         retries=int(raw['retries']) if 'retries' in raw else None,
         sandbox=get('sandbox'),
         teardown=_tuple(get('teardown', ())),
@@ -125,11 +125,12 @@ def _texts(raw: Mapping[str, str | int]) -> dict[str, str]:
 
 
 def _optional_seconds(raw: Table, key: str) -> float | None:
-    return _seconds(raw[key]) if key in raw else None
+    return seconds(raw[key]) if key in raw else None
 
 
-def _seconds(value: float | str) -> float:
+def seconds(value: float | str) -> float:
+    """A duration as the schema allows it: a number of seconds, or a text like `500ms` or `2m`."""
     if isinstance(value, str):
         unit = value.lstrip('0123456789.')
-        return float(value.removesuffix(unit)) * _UNITS[unit]
+        return float(value.removesuffix(unit)) * _UNITS[unit or 's']
     return float(value)

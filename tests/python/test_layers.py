@@ -9,13 +9,16 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    'common': ('collector', 'entry', 'errors', 'files', 'process', 'source', 'results', 'console'),
+    'common': ('collector', 'entry', 'errors', 'files', 'process', 'source', 'schema', 'results', 'console'),
     'dogfood': (
         'model',
         'codec',
         'rundir',
         'progress',
         'graph',
+        'values',
+        'masks',
+        'coherence',
         'journeys',
         'packing',
         'ceiling',
@@ -42,8 +45,6 @@ LAYERS = {
 
 # On the map and not yet written. The list only shrinks.
 PLANNED = {
-    'hack.common.source',
-    'hack.dogfood.journeys',
     'hack.dogfood.sandbox',
 }
 
