@@ -136,7 +136,7 @@ def _note(left_out: Collection[_Cluster]) -> str:
     """How much is not shown, and what came of it."""
     counts = Counter(node.verdict for cluster in left_out for node in cluster.nodes)
     verdicts = ', '.join(f'{counts[verdict]} {verdict}' for verdict in COLOURS if counts[verdict])
-    return f'{counted(len(left_out), "chain")} not drawn, of journeys {verdicts}'
+    return f'{counted(len(left_out), "chain")} not drawn, {counted(counts.total(), "journey")}: {verdicts}'
 
 
 def _mermaid_cluster(cluster: _Cluster) -> str:

@@ -60,23 +60,25 @@ def _verdict(record: Json | None) -> str:
 
 
 def _upstream(id: str, members: Json) -> list[str]:
-    """All that it requires, directly or not, in the order of the chain."""
+    """All before it that it requires, directly or not, in the order of the chain."""
+    ids = list(members)
     needed = set(members[id]['requires'])
     found = []
-    for before, journey in reversed(members.items()):
-        if not needed.isdisjoint(journey['establishes']):
-            needed.update(journey['requires'])
+    for before in reversed(ids[: ids.index(id)]):
+        if not needed.isdisjoint(members[before]['establishes']):
+            needed.update(members[before]['requires'])
             found.append(before)
     return found[::-1]
 
 
 def _downstream(id: str, members: Json) -> list[str]:
-    """All that require it, directly or not, in the order of the chain."""
+    """All after it that require it, directly or not, in the order of the chain."""
+    ids = list(members)
     offered = set(members[id]['establishes'])
     found = []
-    for after, journey in members.items():
-        if not offered.isdisjoint(journey['requires']):
-            offered.update(journey['establishes'])
+    for after in ids[ids.index(id) + 1 :]:
+        if not offered.isdisjoint(members[after]['requires']):
+            offered.update(members[after]['establishes'])
             found.append(after)
     return found
 

@@ -55,7 +55,7 @@ class Workspace(NamedTuple):
 
 
 def make_root(run_id: str) -> str:
-    """A private folder for this run's chains: short, and outside any repository; raises OSError."""
+    """A private folder for this run's chains: short, without spaces, outside any repository; raises OSError."""
     root = tempfile.mkdtemp(prefix='dogfood-', dir=_temp())
     Path(root, _OWNER_FILE).write_text(run_id + '\n')
     return root
@@ -66,7 +66,8 @@ def _temp() -> str:
     for folder in (wanted, '/tmp', '/var/tmp'):
         parents = (Path(folder).resolve(), *Path(folder).resolve().parents)
         in_repository = any((parent / '.git').exists() for parent in parents)
-        if len(folder) <= _LONGEST_ROOT and not in_repository and os.access(folder, os.W_OK | os.X_OK):
+        usual = len(folder) <= _LONGEST_ROOT and not re.search(r'\s', folder)  # `$STORE` is split at spaces
+        if usual and not in_repository and os.access(folder, os.W_OK | os.X_OK):
             return folder
     return wanted
 
@@ -114,19 +115,18 @@ def enter(workspace: Workspace, journey: str, attempt: int) -> str:
 
 
 def remove_tree(folder: str) -> None:
-    """Like `rm -rf`, but also through folders that a product made read-only."""
-
-    def unlock(function: object, path: str, _: object) -> None:
-        parent = os.path.dirname(path)
-        os.chmod(parent, stat.S_IRWXU)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, stat.S_IRWXU)
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
-
-    if os.path.lexists(folder):
-        shutil.rmtree(folder, onerror=unlock)
+    """Like `rm -rf`, but also through folders that a product made read-only; raises OSError."""
+    if not os.path.lexists(folder):
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        os.chmod(folder, stat.S_IRWXU)
+        for path, folders, _ in os.walk(folder):
+            for name in folders:
+                if not os.path.islink(f'{path}/{name}'):
+                    os.chmod(f'{path}/{name}', stat.S_IRWXU)
+        shutil.rmtree(folder)
 
 
 def is_root_of(root: str, run_id: str) -> bool:
@@ -190,9 +190,9 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = os.path.join(folder, name)
         parent = os.path.dirname(path)
-        os.makedirs(parent, exist_ok=True)
         if not Path(parent).resolve().is_relative_to(Path(folder).resolve()):
             raise OSError(f'{name}: a link leads out of the work folder')
+        os.makedirs(parent, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o755 if text.startswith('#!') else 0o644), 'wb') as file:
             file.write(text.encode())

@@ -21,6 +21,7 @@ from hack.dogfood import attempt, chains, sandbox, start, workspace
 from hack.dogfood.attempt import Shell
 from hack.dogfood.model import Capability, Corpus, Expect, Feature, FileCheck, Journey, Options, Step, TextCheck
 from hack.dogfood.rundir import RunDir
+from hack.dogfood.secrets import Mask
 from hack.dogfood.start import Asked
 from hack.dogfood.workspace import Workspace
 
@@ -375,7 +376,7 @@ def journey(id: str, *steps: str | Step, **said: Any) -> Journey:
 
 
 def judgement(box: Box, tmp_path: Path, one: Journey) -> tuple[str, str]:
-    shell = Shell(box.supervisor, 'bash', box.space, box.environment, float('inf'), tmp_path, box.sandbox)
+    shell = Shell(box.supervisor, 'bash', box.space, box.environment, float('inf'), tmp_path, Mask({}), box.sandbox)
     workspace.enter(box.space, one.id, 1)
     judged = attempt.perform(shell, one, FEATURE, 1, {}, []).judgement
     return judged.verdict, judged.cause
