@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import re
@@ -28,6 +29,9 @@ def main(arguments: list[str]) -> int:
     if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
         arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
     asked = _parser().parse_args(arguments)
+    gc.freeze()  # what is imported stays; to look through it again and again costs a fifth of a large report
+    if asked.verb is not _shard:
+        gc.disable()  # every other verb builds its values once and ends
     verb: Callable[[argparse.Namespace], int] = asked.verb
     return verb(asked)
 
