@@ -263,7 +263,7 @@ def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Sup
 
     found = process.descendants(os.getpid(), EndsParent())
     parent.wait()
-    assert [left.name for left in found] == ['sleep']
+    assert [left.parent for left in found] == [os.getpid()]
     supervisor.end_owner(OWNER)
 
 
