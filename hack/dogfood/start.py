@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.dogfood import chains, codec, workspace
+from hack.dogfood import chains, codec, sandbox, workspace
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
@@ -33,6 +33,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
 
     `run_dir` None: a new one below `state`/runs, `latest` points to it.
     """
+    _check_sandbox(asked.options)
     now = datetime.now(UTC)
     identity = f'{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}'
     own_place = run_dir is None
@@ -58,7 +59,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
 
 def again(run_dir: RunDir, owner: int | None) -> RunDir:
     """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError."""
-    read_run(run_dir)
+    _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
         with _Claim(run_dir, owner):
@@ -107,6 +108,13 @@ def prune(state: Path, keep: int = KEPT_RUNS) -> None:
 
 
 # -- inside ----------------------------------------------------------------------------------
+
+
+def _check_sandbox(options: Options) -> None:
+    if not options.sandbox or options.apart:  # shards on other machines ask there
+        return
+    if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
+        raise UserError(f'--sandbox {options.sandbox}: needs {why}')
 
 
 class _Claim:

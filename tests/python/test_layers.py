@@ -44,9 +44,7 @@ LAYERS = {
 }
 
 # On the map and not yet written. The list only shrinks.
-PLANNED = {
-    'hack.dogfood.sandbox',
-}
+PLANNED: set[str] = set()
 
 Layers = Mapping[str, tuple[str, ...]]
 
