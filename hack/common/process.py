@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -113,6 +113,7 @@ class Process(NamedTuple):
     parent: int
     group: int
     session: int
+    terminal: int = 0  # its number; 0: none
 
 
 def look_up(pid: int) -> Process | None:
@@ -124,7 +125,9 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
-    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
+    return Process(
+        pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[4])
+    )
 
 
 def _children(pid: int) -> list[int]:
@@ -208,6 +211,40 @@ def marked(marker: str) -> list[Process]:
             if process and process.state not in 'ZX':
                 found.append(process)
     return found
+
+
+def value_of(pid: int, name: str) -> str:
+    """What a variable held when the process was started; empty where that cannot be told."""
+    wanted = os.fsencode(f'{name}=')
+    values = (entry[len(wanted) :] for entry in environment_of(pid).split(b'\0') if entry.startswith(wanted))
+    return os.fsdecode(next(values, b''))
+
+
+def hidden_in(folder: str) -> list[Process]:
+    """Live processes that cannot be found by their environment, but by where they are at work: below `folder`.
+
+    A program that shows a title in `ps` writes it over its environment (redis, postgres), and `env -i` leaves none.
+    Only such ones, and none that has a terminal: somebody looking around there is not part of what ran.
+    """
+    found = []
+    for entry in os.listdir('/proc'):
+        if entry.isdigit() and b'=' not in environment_of(int(entry)) and _works_in(int(entry), folder):
+            process = look_up(int(entry))
+            if process and process.state not in 'ZX' and not process.terminal:
+                found.append(process)
+    return found
+
+
+def _works_in(pid: int, folder: str) -> bool:
+    """Whether the working folder of a process, or a file it has open, is below the folder."""
+    places = [f'/proc/{pid}/cwd']
+    with contextlib.suppress(OSError):
+        places += [f'/proc/{pid}/fd/{number}' for number in os.listdir(f'/proc/{pid}/fd')]
+    for place in places:
+        with contextlib.suppress(OSError):
+            if os.readlink(place).startswith(f'{folder}/'):
+                return True
+    return False
 
 
 def is_alive(process: Process) -> bool:
@@ -306,13 +343,15 @@ class Supervisor:
     """
 
     def __init__(self) -> None:
+        _hear_all_signals()
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), 'prctl(PR_SET_CHILD_SUBREAPER)')
         for entry in os.listdir('/proc/self/fd'):
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
-        self.interrupted = False
+        self._interrupts = 0
+        self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
@@ -322,8 +361,21 @@ class Supervisor:
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
     def interrupt(self) -> None:
-        self.interrupted = True
+        self._interrupts += 1
         os.write(self._waker, b'!')
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupts > self._pardoned
+
+    @contextlib.contextmanager
+    def despite_one_interrupt(self) -> Iterator[None]:
+        """Run what must still be run after an interrupt; a second one ends that too."""
+        self._pardoned = 1
+        try:
+            yield
+        finally:
+            self._pardoned = 0
 
     def run(
         self,
@@ -569,6 +621,18 @@ class Supervisor:
 
         end_all(of_this_run, grace)
         reap()
+
+
+def _hear_all_signals() -> None:
+    """Ignore nothing by disposition and block nothing, or programs would do so too: they start as from a login.
+
+    make's jobs ignore Ctrl-C where make runs in the background; a caller that ignores SIGCHLD would have its children's
+    statuses thrown away. A handler that does nothing is reset by exec. (What Python ignores, subprocess resets.)
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def _until_ready(said: IO[bytes], until: float) -> bytes:

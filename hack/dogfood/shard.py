@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import files
-from hack.common.errors import Exit, UserError
+from hack.common.errors import Exit
 from hack.common.files import JsonLines
 from hack.common.process import Supervisor, which
-from hack.dogfood import attempt, markers, progress, rundir, sandbox, verdicts, workspace
+from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
@@ -54,16 +54,11 @@ def run(
     Returns an exit status: 0 all its journeys have a record, 3 it had to stop, 130 interrupted.
     Raises UserError where there is no such shard or another process runs it.
     """
-    job = rundir.read_job(run_dir, number)
-    its_run = rundir.read_run(run_dir)
-    lock = files.try_lock(run_dir.shard_lock(number))
-    if lock is None:
-        raise UserError(f'{run_dir.path}: shard {number} is running already (wait for it, or end it)')
-    try:
-        shard = Shard(run_dir, its_run, job, supervisor, environment, tell)
-        return shard.work()
-    finally:
-        os.close(lock)
+    # The lock comes first: one that is there and free tells those who wait that this shard will not come.
+    with tenants.shard_lock(run_dir, number):
+        job = rundir.read_job(run_dir, number)
+        its_run = rundir.read_run(run_dir)
+        return Shard(run_dir, its_run, job, supervisor, environment, tell).work()
 
 
 class _ChainRun:
@@ -481,14 +476,12 @@ class Shard:
         tear_down = [(journey, cwd) for journey, cwd in begun if journey.teardown]
         if not tear_down:
             return
-        was_interrupted, self.supervisor.interrupted = self.supervisor.interrupted, False
-        shell = shell._replace(
-            deadline=max(self.deadline if not was_interrupted else 0.0, time.monotonic() + _TEARDOWN_SECONDS)
-        )
-        for journey, cwd in tear_down:
-            passed_on = self._passed_on(journey.env_pass)
-            yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
-        self.supervisor.interrupted = self.supervisor.interrupted or was_interrupted
+        deadline = 0.0 if self.supervisor.interrupted else self.deadline
+        shell = shell._replace(deadline=max(deadline, time.monotonic() + _TEARDOWN_SECONDS))
+        with self.supervisor.despite_one_interrupt():
+            for journey, cwd in tear_down:
+                passed_on = self._passed_on(journey.env_pass)
+                yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
 
     # -- records -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ LAYERS = {
         'model',
         'codec',
         'rundir',
+        'tenants',
         'progress',
         'graph',
         'values',

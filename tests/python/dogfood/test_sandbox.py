@@ -591,6 +591,6 @@ def test_a_chain_starts_afresh_when_its_sandbox_went_with_a_killed_shard(needs_b
     run_dir = begin(tmp_path, journeys, sandbox='bwrap')
     assert judged(work_off(run_dir, killed_after='make')) == {'make': ('passed', '')}
     assert gone(lambda: process.marked(f'DOGFOOD_CAPABILITIES={run_dir.capabilities}'))
-    events = work_off(start.again(run_dir, None))
+    events = work_off(start.again(run_dir, None, None))
     assert judged(events)['use'] == ('passed', '')
     assert [event['chain_attempt'] for event in events if event['event'] == 'chain'] == [1, 2]
