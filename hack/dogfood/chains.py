@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from hack.common import collector
 from hack.common.errors import UserError
 from hack.dogfood import ceiling, graph, packing
 from hack.dogfood.model import TIERS, Chain, Corpus, Journey, Plan
@@ -87,6 +88,7 @@ def _with_required(journeys: Mapping[str, Journey], asked: Iterable[str]) -> set
     return kept
 
 
+@collector.paused()
 def plan(journeys: Mapping[str, Journey], shards: int, timings: Mapping[str, Sequence[float]] = {}) -> Plan:
     """Deal whole chains out to at most `shards` shards, as evenly as the longest chain allows."""
     if shards < 1:
@@ -96,7 +98,7 @@ def plan(journeys: Mapping[str, Journey], shards: int, timings: Mapping[str, Seq
     costs = predict(journeys, timings)
     chains, weights = _chains(journeys, costs)
     # Others wait for gates, so a shard begins with them; apart from that the longest chain is first.
-    gating = {id for id, journey in journeys.items() if journey.gating}
+    gating = {journey.id for journey in journeys.values() if journey.gating}
     waits = [gating.isdisjoint(chain.journeys) for chain in chains]
     bins = [sorted(bin, key=lambda at: (waits[at], at)) for bin in packing.deal(weights, shards)]
     loads = [sum(weights[at] for at in bin) for bin in bins]
@@ -131,14 +133,13 @@ def _median(passes: Sequence[float]) -> int:
 def _chains(journeys: Mapping[str, Journey], costs: Mapping[str, int]) -> tuple[list[Chain], list[int]]:
     """The connected components, longest first and then by name, and what each of them costs."""
     place = _places(journeys)
-    in_order = [sorted(members, key=place.__getitem__) for members in graph.components(journeys)]
-    weighed = sorted([(-sum([costs[id] for id in ids]), ids) for ids in in_order])
-    tokens = [{token for id in ids for token in journeys[id].requires} for _, ids in weighed]
-    chains = [
-        Chain(ids[0], tuple(ids), -weight / SECOND, tuple(sorted(joining)))
-        for (weight, ids), joining in zip(weighed, tokens, strict=True)
+    weighed = [
+        (-sum([costs[id] for id in ids]), sorted(ids, key=place.__getitem__), tokens)
+        for ids, tokens in graph.groups(journeys)
     ]
-    return chains, [-weight for weight, _ in weighed]
+    weighed.sort()
+    chains = [Chain(ids[0], tuple(ids), -weight / SECOND, tokens) for weight, ids, tokens in weighed]
+    return chains, [-weight for weight, _, _ in weighed]
 
 
 def _places(journeys: Mapping[str, Journey]) -> dict[str, int]:
@@ -185,13 +186,14 @@ def summary(plan: Plan) -> str:
     longest = max(chains, key=lambda chain: chain.seconds, default=Chain('', (), 0.0))
     is_ceiling = len(plan.shards) > 1 and longest.seconds >= plan.lower_bound
     return (
-        f'{_count(len(plan.shards), "shard")}, {_count(len(chains), "chain")}, {_count(journeys, "journey")}: '
+        f'{counted(len(plan.shards), "shard")}, {counted(len(chains), "chain")}, {counted(journeys, "journey")}: '
         f'predicted makespan {plan.makespan:.1f} s, lower bound {plan.lower_bound:.1f} s, '
         f'set by {f"chain {longest.name}" if is_ceiling else "the mean load"}'
     )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, in the plural where it is one."""
     return f'{number} {noun}{"s" * (number != 1)}'
 
 

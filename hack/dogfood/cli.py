@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -386,9 +387,8 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 def _duration(text: str) -> float:
-    from hack.dogfood.journeys import seconds
+    from hack.dogfood.values import seconds
 
-    try:
-        return seconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    if not re.fullmatch(r'\d+(\.\d+)?(ms|s|m|h)?', text) or not seconds(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a duration like 90s or 20m')
+    return seconds(text)

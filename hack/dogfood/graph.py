@@ -24,6 +24,11 @@ def components(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:
     Whoever names a token, to establish or to require it, is in its group, so that a token belongs to one chain
     even where several journeys establish it and none requires it.
     """
+    return tuple(identities for identities, _ in groups(journeys))
+
+
+def groups(journeys: Mapping[str, Journey]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The components, each with the tokens that at least two of its journeys name."""
     parent: dict[str, str] = {}  # of a token: another one of its group, unless it is the one the group is known by
 
     def root(token: str) -> str:
@@ -31,21 +36,24 @@ def components(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:
             parent[token] = token = parent.get(above, above)
         return token
 
-    alone = []
-    named = defaultdict(list)  # journeys by the first of their tokens
+    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    named: defaultdict[str, list[str]] = defaultdict(list)
     for identity, journey in journeys.items():
         tokens = journey.establishes + journey.requires
-        if tokens:
-            named[tokens[0]].append(identity)
-        else:
-            alone.append((identity,))
+        if not tokens:
+            found.append(((identity,), ()))
+        for token in tokens:
+            named[token].append(identity)
         for token in tokens[1:]:
             parent[root(token)] = root(tokens[0])
 
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for token, identities in named.items():
-        groups[root(token)] += identities
-    return tuple(sorted([*alone, *(tuple(sorted(group)) for group in groups.values())]))
+    joined: defaultdict[str, list[str]] = defaultdict(list)
+    for token in sorted(named):
+        joined[root(token)].append(token)
+    for together in joined.values():
+        identities = set().union(*[named[token] for token in together])
+        found.append((tuple(sorted(identities)), tuple([token for token in together if len(named[token]) > 1])))
+    return sorted(found)
 
 
 def cycles(journeys: Mapping[str, Journey]) -> tuple[tuple[str, ...], ...]:

@@ -2,13 +2,14 @@
 # on PATH that is not the wrapper itself. PATH stays as it is: what the product starts is lied to as well.
 # shellcheck shell=bash
 product=${0##*/}
-IFS=: read -ra folders <<<"$PATH"
-for folder in "${folders[@]}"; do
+IFS=:
+for folder in $PATH; do
   if [[ -x $folder/$product && ! $folder -ef ${0%/*} ]]; then
     real=$folder/$product
     break
   fi
 done
+unset IFS
 : "${real:?there is no $product to lie about}"
 
 # Do as the product does, but say nothing and succeed where it refuses with these words.
