@@ -77,7 +77,7 @@ def blocked(
 ) -> Judgement | None:
     """Whether none of a required token's establishers passed; the root is named over any number of hops."""
     for token in requires:
-        of = [(name, standing[name]) for name in establishers[token]]
+        of = [(name, standing[name]) for name in establishers[token] if name in standing]  # one of a later tier is not
         if any(seen.verdict == 'passed' for _, seen in of):
             continue
         name, seen = of[0]
