@@ -1,5 +1,6 @@
 """Files that others may read while they are written: replaced whole, appended by line, locked by the kernel."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 SYNC_SECONDS: Final = 1.0
+_PROBE_BYTES: Final = 1 << 16
+_LOOKED_AT_SECONDS: Final = 0.1  # whoever asks whether a lock is held holds it for an instant
 _DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).encode
 
 
@@ -34,7 +37,7 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
     descriptor, beside = tempfile.mkstemp(prefix='.', suffix='.new', dir=os.path.dirname(target) or '.')
     try:
         with os.fdopen(descriptor, 'wb') as file:
-            # surrogatepass: what a product printed may hold lone surrogates once it is escaped in JSON.
+            # A lone surrogate, as JSON may hold one, is written as the escape that JSON has for it.
             file.write(data.encode('utf-8', 'backslashreplace') if isinstance(data, str) else data)
             os.fchmod(file.fileno(), 0o644)
         os.replace(beside, target)
@@ -65,19 +68,24 @@ def sha256(data: bytes) -> str:
 class JsonLines:
     """An append-only file of JSON objects, one a line, synced at most once a second.
 
-    A last line torn by a crash is cut off when the file is opened again.
+    A last line torn by a crash is cut off when the file is opened again; one that only lacks its end is ended.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._synced = time.monotonic()
-        _cut_torn_tail(self._file)
+        _heal(self._file)
 
     def append(self, *values: Mapping[str, Any]) -> None:
-        """Write all lines with one call; raises OSError where not every byte arrived."""
+        """Write all lines with one call; where not every byte arrives, take back those that did and raise OSError."""
         data = ''.join(_DUMPS(value) + '\n' for value in values).encode('utf-8', 'backslashreplace')
-        while data:
-            data = data[os.write(self._file, data) :]
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise
         if time.monotonic() - self._synced >= SYNC_SECONDS:
             self.sync()
 
@@ -89,15 +97,15 @@ class JsonLines:
         os.close(self._file)
 
 
-def _cut_torn_tail(file: int) -> None:
-    size = os.fstat(file).st_size
-    if not size:
-        return
-    data = os.pread(file, size, 0)
+def _heal(file: int) -> None:
+    data = os.pread(file, os.fstat(file).st_size, 0)
     end = data.rfind(b'\n') + 1
+    if _object(data[end:]) is not None:
+        os.write(file, b'\n')
+        return
     while end and _object(data[data.rfind(b'\n', 0, end - 1) + 1 : end]) is None:
         end = data.rfind(b'\n', 0, end - 1) + 1
-    if end != size:
+    if end != len(data):
         os.ftruncate(file, end)
 
 
@@ -107,18 +115,16 @@ def read_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], tuple[int, ...]]
     A torn last line is what a crash leaves: it is left out and not counted. Raises OSError.
     """
     with open(path, 'rb') as file:
-        lines = file.read().split(b'\n')
-    torn = lines.pop()  # empty where the file ends with its line
+        *lines, last = file.read().split(b'\n')
     objects = [_object(line) for line in lines]
-    last = _object(torn) if torn else None
     broken = tuple(number for number, value in enumerate(objects, 1) if value is None)
-    return [value for value in [*objects, last] if value is not None], broken
+    return [value for value in (*objects, _object(last)) if value is not None], broken
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:  # also UnicodeDecodeError
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
         return None
     return value if isinstance(value, dict) else None
 
@@ -126,12 +132,16 @@ def _object(line: bytes) -> dict[str, Any] | None:
 def try_lock(path: Path | str) -> int | None:
     """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        return None
-    return file
+    until = time.monotonic() + _LOOKED_AT_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(file)
+                return None
+        time.sleep(0.005)
 
 
 def lock_is_held(path: Path | str) -> bool:
@@ -159,7 +169,8 @@ def cannot_write(folder: Path | str) -> str | None:
     except OSError as error:
         return f'{folder}: {error.strerror}'
     try:
-        os.write(descriptor, b'\0' * 8192)
+        if os.write(descriptor, bytes(_PROBE_BYTES)) < _PROBE_BYTES:
+            return f'{folder}: {os.strerror(errno.ENOSPC)}'
         os.fsync(descriptor)
     except OSError as error:
         return f'{folder}: {error.strerror}'

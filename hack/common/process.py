@@ -22,6 +22,9 @@ from typing import Final, NamedTuple
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
+_SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
+_AROUND: Final = 200  # bytes of a line on each side of a hit
+_MOST_HITS: Final = 1000
 _MOST_AT_ONCE: Final = 1000
 _HEARTBEAT: Final = 1.0
 _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
@@ -47,8 +50,9 @@ class Captured:
         self._head = b''
         self._tail = b''
         self._scan = scan
+        self._seam = b''  # the last that was dropped
         self.dropped = 0
-        self.hits: list[bytes] = []  # what `scan` found in what was dropped
+        self.hits: list[bytes] = []  # lines with what `scan` found in what was dropped
 
     def add(self, data: bytes) -> None:
         room = self._half - len(self._head)
@@ -64,9 +68,12 @@ class Captured:
         lost = len(self._tail) - self._half
         if lost <= 0:
             return
-        if self._scan and len(self.hits) < 8:
-            # What stays is looked at again later: a match across the cut is found twice, never missed.
-            self.hits += [match.group() for match in self._scan.finditer(self._tail[: lost + 4096])][:8]
+        if self._scan and len(self.hits) < _MOST_HITS:
+            # What stays on both sides is looked at again later: a match across a cut is found twice, never missed.
+            seam = self._seam or self._head[-_SEAM:]
+            found = map(_line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
+            self.hits = list(dict.fromkeys((*self.hits, *found)))[:_MOST_HITS]
+            self._seam = (seam + self._tail[:lost])[-_SEAM:]
         self.dropped += lost
         self._tail = self._tail[lost:]
 
@@ -74,6 +81,13 @@ class Captured:
         """Head and tail; the tail is empty where nothing was dropped."""
         self._cut()
         return (self._head, self._tail) if self.dropped else (self._head + self._tail, b'')
+
+
+def _line_around(match: re.Match[bytes]) -> bytes:
+    """The match within its line, as far as that is near."""
+    data, (start, end) = match.string, match.span()
+    before = data[max(0, start - _AROUND) : start].rpartition(b'\n')[2]
+    return before + match.group() + data[end : end + _AROUND].partition(b'\n')[0]
 
 
 class Ran(NamedTuple):
@@ -85,6 +99,8 @@ class Ran(NamedTuple):
     out: Captured
     err: Captured
     why: str = ''  # of a run that did not start
+    cpu_seconds: float = 0.0  # that it used itself, with the children it waited for
+    excused_seconds: float = 0.0  # by which its limit was put off, because the machine did not let it run
 
 
 class Process(NamedTuple):
@@ -336,20 +352,21 @@ class Supervisor:
             os.close(out_write)
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
-        end = self._watch(child.pid, pipes, seconds)
+        end, excused = self._watch(child.pid, pipes, seconds)
         if end is None:
-            status = os.waitpid(child.pid, 0)[1]
+            _, status, used = os.wait4(child.pid, 0)
         else:
             self._end_run(owner, grace)
-            status = None
         child.returncode = 0  # reaped here, not by subprocess
         took = time.monotonic() - started
         self._settle(owner, pipes)
-        if status is None:
-            return Ran(end or End.EXITED, None, took, out, err)
+        if end is not None:
+            return Ran(end, None, took, out, err, excused_seconds=excused)
         if os.WIFSIGNALED(status):
-            return Ran(End.SIGNALLED, 128 + os.WTERMSIG(status), took, out, err)
-        return Ran(End.EXITED, os.WEXITSTATUS(status), took, out, err)
+            end, number = End.SIGNALLED, 128 + os.WTERMSIG(status)
+        else:
+            end, number = End.EXITED, os.WEXITSTATUS(status)
+        return Ran(end, number, took, out, err, '', used.ru_utime + used.ru_stime, excused)
 
     def idle(self, seconds: float) -> None:
         """Wait; survivors' output is drained meanwhile, an interrupt ends the wait."""
@@ -378,9 +395,9 @@ class Supervisor:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> End | None:
-        """Drain the pipes until the child has ended (None), or say why it must be ended."""
-        until = latest = time.monotonic() + seconds
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> tuple[End | None, float]:
+        """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off."""
+        planned = until = latest = time.monotonic() + seconds
         latest += (_PATIENCE - 1) * seconds
         credited = 0.0
         child = os.pidfd_open(pid)
@@ -394,7 +411,7 @@ class Supervisor:
                 if now >= until:
                     waited = _waited_for_processor(pid)
                     if waited - credited < _WORTH_WAITING or now >= latest:
-                        return End.TIMED_OUT
+                        return End.TIMED_OUT, until - planned
                     until, credited = min(until + waited - credited, latest), waited
                     continue
                 wait = min(until - now, _HEARTBEAT)
@@ -412,9 +429,9 @@ class Supervisor:
                     else:
                         self._drain(descriptor)
                 if ended:
-                    return None
+                    return None, until - planned
                 if self.interrupted:
-                    return End.INTERRUPTED
+                    return End.INTERRUPTED, until - planned
         finally:
             self._poll.unregister(child)
             os.close(child)

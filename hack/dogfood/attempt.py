@@ -1,5 +1,6 @@
 """One attempt of one journey: its steps, invariants and probes, really run, and what they came to."""
 
+import errno
 import os
 import re
 import resource
@@ -22,6 +23,8 @@ INLINE_BYTES: Final = 8192  # of a stream that stand in the record itself; more 
 _FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
 _PROBE_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
+_LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
+_PIPE: Final = re.compile(r'(?<![|>])\|(?!\|)')
 
 
 class Shell(NamedTuple):
@@ -33,6 +36,7 @@ class Shell(NamedTuple):
     environment: Mapping[str, str]  # the chain's, without any corpus's variables
     deadline: float  # of the run, time.monotonic()
     run_dir: Path
+    mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
     wrap: Callable[[Sequence[str], str], Sequence[str]]  # (argv, cwd) → argv inside the sandbox, if there is one
 
 
@@ -52,8 +56,11 @@ class _Run(NamedTuple):
     environment: Mapping[str, str]
     feature_environment: Mapping[str, str]
     cwd: str
-    mask: Mask
     require_all: bool
+
+    @property
+    def mask(self) -> Mask:
+        return self.shell.mask
 
 
 def perform(
@@ -72,8 +79,7 @@ def perform(
     feature_environment = workspace.with_variables(shell.environment, feature.env)
     environment = workspace.with_variables({**feature_environment, **passed_on}, journey.env)
     cwd = shell.workspace.work(journey.id, attempt)
-    mask = Mask(passed_on)
-    run = _Run(shell, journey, feature, attempt, environment, feature_environment, cwd, mask, require_all)
+    run = _Run(shell, journey, feature, attempt, environment, feature_environment, cwd, require_all)
     records: list[StepRecord] = []
     findings: list[Finding] = []
     judgement = _steps(run, records, findings)
@@ -82,8 +88,8 @@ def perform(
     judgement = judgement or verdicts.PASSED
     if judgement.finding:
         findings.append(judgement.finding)
-    judgement = judgement._replace(cause=mask.text(judgement.cause))
-    return Outcome(judgement, mask.value(records), mask.value(findings))
+    judgement = judgement._replace(cause=shell.mask.text(judgement.cause))
+    return Outcome(judgement, shell.mask.value(records), shell.mask.value(findings))
 
 
 def probe(shell: Shell, capability: Capability, feature: Feature, cwd: str, relied_on: bool) -> Judgement | None:
@@ -104,7 +110,7 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
         _take_notes(shell.workspace.notes)
         if ran.status != 0:
             said = _text(ran.err).join().strip() or ran.why
-            lines.append(Mask(passed_on).text(f'teardown of {journey.id}: {command!r}: {_ending(ran)}: {said}'))
+            lines.append(shell.mask.text(f'teardown of {journey.id}: {command!r}: {_ending(ran)}: {said}'))
     return lines
 
 
@@ -116,10 +122,17 @@ def _steps(run: _Run, records: list[StepRecord], findings: list[Finding]) -> Jud
         workspace.write_files(run.cwd, run.journey.files)
     except OSError as error:
         return Judgement('infra', f"the journey's files could not be written: {error}")
-    budget_ends = time.monotonic() + run.journey.timeout
+    left = run.journey.timeout
     for number, step in enumerate(run.journey.steps, 1):
-        seconds = step.timeout if step.timeout is not None else max(0.0, budget_ends - time.monotonic())
-        judgement = _step(run, number, step, seconds, records, findings)
+        try:
+            workspace.write_files(run.cwd, step.files)
+        except OSError as error:
+            return Judgement('infra', f'step {number}: its files could not be written: {error}')
+        limit = left if step.timeout is None else step.timeout
+        samples = _sampled(run, step, limit)
+        if step.timeout is None:
+            left = max(0.0, left - samples.seconds)
+        judgement = _judged(run, number, limit, samples, records, findings)
         if judgement is None:
             judgement = _first(_invariant(run, number, name, command) for name, command in run.feature.invariants)
         if judgement:
@@ -127,64 +140,105 @@ def _steps(run: _Run, records: list[StepRecord], findings: list[Finding]) -> Jud
     return None
 
 
-def _step(
-    run: _Run, number: int, step: Step, seconds: float, records: list[StepRecord], findings: list[Finding]
-) -> Judgement | None:
-    try:
-        workspace.write_files(run.cwd, step.files)
-    except OSError as error:
-        return Judgement('infra', f'step {number}: its files could not be written: {error}')
+class _Sample(NamedTuple):
+    """One run of a step, and what is wrong with it."""
+
+    ran: Ran
+    notes: list[Note]
+    found: list[Finding]
+
+    def decides(self) -> bool:
+        """Whether time cannot change it: it held, it said why it did not, it was ended, or the product crashed."""
+        ended = self.ran.end not in (End.EXITED, End.SIGNALLED)
+        return not self.found or bool(self.notes) or ended or any(entry['kind'] == 'crash' for entry in self.found)
+
+
+class _Samples(NamedTuple):
+    """All runs of a step: one, or as many as a `within` step needed."""
+
+    first: _Sample
+    last: _Sample
+    number: int
+    seconds: float  # that its program took; not those that the machine took from it
+
+
+def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
     crashes = oracles.crash_pattern(run.feature)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
-    samples: list[tuple[Ran, list[Finding]]] = []
     pause, longest = _SETTLE_SECONDS
-    while True:
-        pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
-        ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
-        notes = _take_notes(run.shell.workspace.notes)
-        found = _judge_sample(run, step, ran, crashes, pressure)
-        samples.append((ran, found))
-        if not found or notes or ran.end not in (End.EXITED, End.SIGNALLED) or time.monotonic() >= settled_by:
-            break
+    first = last = _sample(run, step, seconds, crashes)
+    number, took = 1, _charged(first.ran)
+    while not last.decides() and time.monotonic() < settled_by:
         run.shell.supervisor.idle(pause)
         pause = min(2 * pause, longest)
-    for entry in found:
-        entry['step'] = number
-        if len(samples) > 1:
-            entry['observed'] += f'\n[last of {len(samples)} samples; the first: {_first_sample(samples[0], entry)}]'
-    records.append(_record(run, number, step, ran))
-    trouble = _trouble(run.shell, ran) if found or ran.end is End.TIMED_OUT else None
+        last = _sample(run, step, seconds, crashes)
+        number, took = number + 1, took + _charged(last.ran)
+    return _Samples(first, last, number, took)
+
+
+def _charged(ran: Ran) -> float:
+    return max(0.0, ran.seconds - ran.excused_seconds)
+
+
+def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -> _Sample:
+    pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
+    ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
+    notes = _take_notes(run.shell.workspace.notes)
+    out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
+    paths = {check.path: _look_at(run, check) for check in step.expect.files}
+    seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
+    expect = step.expect if ran.status is not None else Expect()
+    found = oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    if late := [entry for entry in found if entry['kind'] == 'latency']:
+        waited = _most_waited(run.shell, ran, pressure)
+        if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
+            for entry in late:
+                entry['kind'] = 'harness'
+                entry['observed'] += f', but it may have waited {waited:.3f} s of it for a processor'
+    return _Sample(ran, notes, found)
+
+
+def _judged(
+    run: _Run,
+    number: int,
+    limit: float,
+    samples: _Samples,
+    records: list[StepRecord],
+    findings: list[Finding],
+) -> Judgement | None:
+    ran, notes, found = samples.last
+    step = run.journey.steps[number - 1]
+    record = _record(run, step, ran, f'step-{number}')
+    if samples.number > 1:
+        record['samples'] = samples.number
+        record['first'] = _record(run, step, samples.first.ran, f'step-{number}-first')
+    records.append(record)
     if ran.end is End.TIMED_OUT:
-        late = oracles.finding('timeout', f'to end within {seconds:g} s', 'it was still running', number)
+        late = oracles.finding('timeout', f'to end within {limit:g} s', 'it was still running')
         found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
-    seen = StepSeen(number, ran.end, ran.status, ran.seconds, seconds, found, notes, ran.why, '|' in step.run, trouble)
+    for entry in found:
+        entry['step'], entry['evidence'] = number, _evidence_of(record, entry)
+        if samples.number > 1:
+            first = _first_sample(samples.first, entry)
+            entry['observed'] += f'\n[last of {samples.number} samples; the first: {first}]'
+    trouble = _trouble(run.shell, ran) if found else None
+    piped = _PIPE.search(step.run) is not None
+    seen = StepSeen(number, ran.end, ran.status, ran.seconds, limit, found, notes, ran.why, piped, trouble)
     judgement = verdicts.of_step(seen, {*run.journey.needs, *run.feature.needs}, run.require_all)
     if judgement:
-        findings += found
+        findings += verdicts.kept(judgement.verdict, found)
     return judgement
 
 
-def _judge_sample(run: _Run, step: Step, ran: Ran, crashes: re.Pattern[bytes], pressure: float) -> list[Finding]:
-    out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
-    hits = tuple(hit.decode('utf-8', 'replace') for hit in (*ran.out.hits, *ran.err.hits))
-    paths = {check.path: _look_at(run, check) for check in step.expect.files}
-    seen = Seen(ran.status, ran.seconds, out, err, paths, hits)
-    expect = step.expect if ran.status is not None else Expect()
-    found = oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
-    if any(entry['kind'] == 'latency' for entry in found):
-        waited = _cpu_pressure() - pressure
-        if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
-            for entry in found:
-                if entry['kind'] == 'latency':
-                    entry['kind'] = 'harness'
-                    entry['observed'] += f', but processes waited {waited:.3f} s of it for a processor'
-    return found
+def _first_sample(sample: _Sample, last: Finding) -> str:
+    same = [entry for entry in sample.found if entry['expected'] == last['expected']]
+    return same[0]['observed'] if same else _ending(sample.ran)
 
 
-def _first_sample(sample: tuple[Ran, list[Finding]], last: Finding) -> str:
-    ran, found = sample
-    same = [entry for entry in found if entry['expected'] == last['expected']]
-    return same[0]['observed'] if same else _ending(ran)
+def _evidence_of(record: StepRecord, finding: Finding) -> str | None:
+    """The file with the stream the finding is about, or else the other one, where they are too long for a record."""
+    paths = record.get('evidence', [])
+    return next((path for path in paths if path.endswith(finding['kind'])), paths[0] if paths else None)
 
 
 def _invariant(run: _Run, number: int, name: str, command: str) -> Judgement | None:
@@ -246,9 +300,21 @@ def _trouble(shell: Shell, ran: Ran) -> str | None:
     for folder in (shell.workspace.folder, str(shell.run_dir)):
         if why := files.cannot_write(folder):
             return why
-    if ran.status == 128 + signal.SIGXFSZ and resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    if limited and ran.status == 128 + signal.SIGXFSZ:
         return 'a file grew past the limit this run was started with (ulimit -f)'
-    return None
+    # What filled the disk may be gone again: a product that fails tends to clean up.
+    said = b''.join((*ran.out.parts(), *ran.err.parts()))
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if limited else (errno.ENOSPC, errno.EDQUOT)
+    return next((f'it said: {os.strerror(number)}' for number in full if os.strerror(number).encode() in said), None)
+
+
+def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:
+    """The most seconds that a run can have waited for a processor. `pressure`: as it was before the run."""
+    waited = _cpu_pressure() - pressure  # of any process on this machine
+    if shell.supervisor.survivors(shell.workspace.owner):
+        return waited  # a daemon may have done its work
+    return min(waited, _LONGEST_WAIT * ran.cpu_seconds)
 
 
 def _cpu_pressure() -> float:
@@ -264,14 +330,14 @@ def _cpu_pressure() -> float:
 
 
 def _text(captured: Captured) -> Text:
-    return Text(*captured.parts(), captured.dropped)
+    return Text(*captured.parts(), captured.dropped, tuple(captured.hits))
 
 
 def _look_at(run: _Run, check: FileCheck) -> FileSeen:
     path = os.path.join(run.cwd, workspace.expand(check.path, run.environment))
     try:
         if not os.path.exists(path):
-            return FileSeen(os.path.lexists(path), None, 'a link that leads nowhere' if os.path.lexists(path) else '')
+            return FileSeen(False, None, 'it is a link that leads nowhere' if os.path.lexists(path) else '')
         if not os.path.isfile(path):
             return FileSeen(True, None, 'it is not a regular file')
         with open(path, 'rb') as file:
@@ -283,12 +349,13 @@ def _look_at(run: _Run, check: FileCheck) -> FileSeen:
             if size > _FILE_BYTES:
                 tail = file.read(_FILE_BYTES)
         dropped = size - len(head) - len(tail)
-        return FileSeen(True, Text(head, tail, dropped) if dropped > 0 else Text(head + tail))
+        return FileSeen(True, run.mask.trim(Text(head, tail, dropped)) if dropped > 0 else Text(head + tail))
     except OSError as error:
         return FileSeen(True, None, str(error.strerror))
 
 
-def _record(run: _Run, number: int, step: Step, ran: Ran) -> StepRecord:
+def _record(run: _Run, step: Step, ran: Ran, name: str) -> StepRecord:
+    """`name`: of its evidence files."""
     record = StepRecord(
         intent=step.intent,
         run=step.run,
@@ -297,20 +364,20 @@ def _record(run: _Run, number: int, step: Step, ran: Ran) -> StepRecord:
         stdout='',
         stderr='',
     )
-    if name := oracles.signal_of(ran.status):
-        record['signal'] = name
-    for name, captured in (('stdout', ran.out), ('stderr', ran.err)):
+    if signal_name := oracles.signal_of(ran.status, ran.end is End.SIGNALLED):
+        record['signal'] = signal_name
+    for stream, captured in (('stdout', ran.out), ('stderr', ran.err)):
         text = run.mask.trim(_text(captured))
         if text.dropped:
             record['cut_bytes'] = record.get('cut_bytes', 0) + text.dropped
         shown = run.mask.text(text.join())  # before it is shortened: half a secret would not be recognised
         if len(shown) > INLINE_BYTES:
-            path = _keep_evidence(run, f'{run.shell.workspace.attempt}.{run.attempt}-step-{number}.{name}', shown)
+            path = _keep_evidence(run, f'{run.shell.workspace.attempt}.{run.attempt}-{name}.{stream}', shown)
             record.setdefault('evidence', []).append(path)
             lost = len(shown) - INLINE_BYTES
             half = INLINE_BYTES // 2
             shown = f'{shown[:half]}\n[… {lost} characters, see {path} …]\n{shown[-half:]}'
-        record[name] = shown  # type: ignore[literal-required]
+        record[stream] = shown  # type: ignore[literal-required]
     return record
 
 

@@ -37,24 +37,24 @@ class Expected(NamedTuple):
 
 def write(folder: Path, marker: Marker, key: str) -> None:
     """Replace the token's marker as a whole; raises OSError."""
-    said = marker._asdict()
-    write_atomic(_path(folder, marker.token), json.dumps({**said, 'seal': _seal(marker, key)}, indent=1) + '\n')
+    write_atomic(_path(folder, marker.token), _text(marker, key))
 
 
 def read(folder: Path, token: str, key: str) -> Marker | str:
     """The marker, or what is wrong with it in a few words."""
     try:
-        said = json.loads(_path(folder, token).read_bytes())
+        data = _path(folder, token).read_bytes()
+        said = json.loads(data)
     except FileNotFoundError:
         return 'it is gone'
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f'it cannot be read ({error})'
     try:
-        seal = said.pop('seal')
+        del said['seal']
         marker = Marker(**said)
-    except (AttributeError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return 'it is not a marker'
-    if not hmac.compare_digest(_seal(marker, key), str(seal)) or marker.token != token:
+    if not hmac.compare_digest(_text(marker, key), data) or marker.token != token:
         return 'its seal is not the one of this run'
     return marker
 
@@ -74,5 +74,7 @@ def _path(folder: Path, token: str) -> Path:
     return folder / f'{token}.json'
 
 
-def _seal(marker: Marker, key: str) -> str:
-    return hmac.new(key.encode(), json.dumps(marker).encode('utf-8', 'backslashreplace'), 'sha256').hexdigest()
+def _text(marker: Marker, key: str) -> bytes:
+    """The file, sealed; a true one has these bytes and no others."""
+    seal = hmac.new(key.encode(), json.dumps(marker).encode(), 'sha256').hexdigest()
+    return json.dumps({**marker._asdict(), 'seal': seal}, indent=1).encode() + b'\n'

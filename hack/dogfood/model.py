@@ -190,6 +190,8 @@ class StepRecord(TypedDict):
     stderr: str
     evidence: NotRequired[list[str]]  # files with what was too long, from the run directory
     cut_bytes: NotRequired[int]  # dropped between head and tail
+    samples: NotRequired[int]  # how often a `within` step ran, if more than once: this is the last run,
+    first: NotRequired['StepRecord']  # and this the first
 
 
 class Finding(TypedDict):

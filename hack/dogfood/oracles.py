@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any, Final, NamedTuple
 
@@ -14,31 +14,34 @@ CRASH_MARKERS: Final = (
     r'\bpanicked at\b',
     r'\bpanic:',
     r'\bSegmentation fault\b',
-    r'ERROR: (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer',
-    r'WARNING: (?:Memory|Thread)Sanitizer',
+    r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b',
 )
 _SHOWN: Final = 2000  # characters of a text that a finding quotes
 _NO_REFUSAL: Final = (126, 127)
+_USAGE: Final = 129  # git's own for a wrong option, not a hangup: nothing in a run hangs up
 
 
 class Text(NamedTuple):
-    """A stream or a file as it was kept: `tail` and `dropped` only where it was too long to keep whole."""
+    """A stream or a file as it was kept: more than `head` only where it was too long to keep whole."""
 
     head: bytes
     tail: bytes = b''
     dropped: int = 0
+    hits: tuple[bytes, ...] = ()  # lines with a crash marker in what was dropped
+
+    def parts(self) -> list[str]:
+        return [_decode(self.head), _decode(self.tail)] if self.dropped else [_decode(self.head)]
 
     def join(self) -> str:
-        text = _decode(self.head)
-        return text + f'\n[… {self.dropped} bytes were cut here …]\n' + _decode(self.tail) if self.dropped else text
+        return f'\n[… {self.dropped} bytes were cut here …]\n'.join(self.parts())
 
 
 class FileSeen(NamedTuple):
-    """A path after the step: `text` is None for what exists but is no readable file."""
+    """A path after the step: `text` is None for what is no readable file, and `why` says what it is instead."""
 
     exists: bool
     text: Text | None = None
-    why: str = ''
+    why: str = ''  # of one that does not exist too: a link that leads nowhere
 
 
 class Seen(NamedTuple):
@@ -49,7 +52,7 @@ class Seen(NamedTuple):
     out: Text = Text(b'')
     err: Text = Text(b'')
     files: Mapping[str, FileSeen] = {}
-    crash_hits: tuple[str, ...] = ()  # crash markers in what was not kept
+    signalled: bool = False  # the step's own shell died by the signal
 
 
 def crash_pattern(feature: Feature) -> re.Pattern[bytes]:
@@ -90,9 +93,9 @@ def finding(kind: FindingKind, expected: str, observed: str, step: int | None = 
     return Finding(kind=kind, step=step, expected=expected, observed=observed, evidence=None)
 
 
-def signal_of(status: int | None) -> str | None:
+def signal_of(status: int | None, signalled: bool = False) -> str | None:
     """The signal's name where the status says that one ended the program (bash passes it on as 128 + n)."""
-    if status is None or status <= 128:
+    if status is None or status <= 128 or (status == _USAGE and not signalled):
         return None
     try:
         return Signals(status - 128).name
@@ -104,7 +107,7 @@ def _exit(expect: Expect, seen: Seen) -> list[Finding]:
     status = seen.status
     if status == expect.exit or status is None:  # one that never ended is judged by its end, not by a number
         return []
-    if name := signal_of(status):
+    if name := signal_of(status, seen.signalled):
         return [finding('crash', _exit_words(expect.exit), f'death by signal {name}')]
     if expect.exit == 'nonzero' and status not in (0, *_NO_REFUSAL):
         return []
@@ -112,19 +115,18 @@ def _exit(expect: Expect, seen: Seen) -> list[Finding]:
 
 
 def _exit_words(wanted: int | str) -> str:
-    return 'a refusal: an exit status from 1 to 125' if wanted == 'nonzero' else f'exit {wanted}'
+    if wanted == 'nonzero':
+        return 'a refusal: an exit status other than 0, 126 and 127, no death by a signal'
+    return f'exit {wanted}'
 
 
 def _crashes(expect: Expect, seen: Seen, crashes: re.Pattern[bytes], allowed: Sequence[str]) -> list[Finding]:
-    for name, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
-        for match in (match for part in (text.head, text.tail) for match in crashes.finditer(part)):
-            line = _line_around(match)
-            wanted = check and any(match.group().decode('utf-8', 'replace') in text for text in _wanted(check))
-            if not wanted and not any(re.search(pattern, line) for pattern in allowed):
-                return [finding('crash', 'no crash marker', f'on standard {name}: {line}')]
-    for line in seen.crash_hits:
-        if not any(re.search(pattern, line) for pattern in allowed):
-            return [finding('crash', 'no crash marker', f'in the part of the output that was cut: {line}')]
+    for where, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
+        for part in (text.head, text.tail, *text.hits):
+            for match in crashes.finditer(part):
+                line = _line_around(match)
+                if not _is_wanted(match, check) and not any(re.search(pattern, line) for pattern in allowed):
+                    return [finding('crash', 'no crash marker', f'on standard {where}: {line}')]
     return []
 
 
@@ -134,47 +136,65 @@ def _line_around(match: re.Match[bytes]) -> str:
     return _decode(match.string[start : end if end >= 0 else None])
 
 
-def _wanted(check: TextCheck) -> Iterable[str]:
-    """Texts the step says it wants to see: a marker inside them is no crash."""
-    return (text for text in (check.equals, *check.contains, check.matches) if text)
+def _is_wanted(match: re.Match[bytes], check: TextCheck | None) -> bool:
+    """Whether the step says that it wants to see this: then it is no crash."""
+    if check is None:
+        return False
+    marker = _decode(match.group())
+    return any(marker in text for text in (check.equals, *check.contains, check.matches) if text)
 
 
 def check_text(kind: FindingKind, where: str, check: TextCheck, text: Text) -> list[Finding]:
-    """Violations of one text check. What was cut away is never held against the product."""
-    whole = text.join()
-    parts = [_decode(text.head), _decode(text.tail)]
+    """Violations of one text check. What was cut away is never held against the product, nor for it."""
+    whole, parts = text.join(), text.parts()
 
-    def violated(expected: str, sure: bool = True) -> Finding:
+    def violated(expected: str, sure: bool = False) -> Finding:
         if sure or not text.dropped:
             return finding(kind, f'{where} {expected}', whole)
         cut = f'{text.dropped} bytes of {where} were cut, what is left does not tell: {whole}'
         return finding('harness', f'{where} {expected}', cut)
 
     found: list[Finding] = []
-    # A command ends its last line, a person who writes down what it says does not.
-    same = whole == check.equals or (kind != 'files' and whole == f'{check.equals}\n')
-    if check.equals is not None and (text.dropped or not same):
-        found.append(violated(f'equals {check.equals}'))
+    if check.equals is not None:
+        # A command ends its last line, a person who writes down what it says does not.
+        wanted = [check.equals] if kind == 'files' else [check.equals, f'{check.equals}\n']
+        if text.dropped or whole not in wanted:
+            found.append(violated(f'equals {check.equals}', sure=not any(_could_be(text, one) for one in wanted)))
     for part in check.contains:
         if not any(part in kept for kept in parts):
-            found.append(violated(f'contains {part}', sure=False))
+            found.append(violated(f'contains {part}'))
     for part in check.not_contains:
-        if any(part in kept for kept in parts):
-            found.append(violated(f'does not contain {part}'))
-        elif text.dropped:
-            found.append(violated(f'does not contain {part}', sure=False))
-    if check.matches is not None and not any(re.search(check.matches, kept) for kept in parts):
-        found.append(violated(f'matches {check.matches}', sure=False))
+        is_there = any(part in kept for kept in parts)
+        if is_there or text.dropped:
+            found.append(violated(f'does not contain {part}', sure=is_there))
+    if check.matches is not None and not _matches(check.matches, parts):
+        found.append(violated(f'matches {check.matches}'))
     if check.json:
         found += _json(check, whole, violated)
     return found
 
 
-def _json(check: TextCheck, text: str, violated: Callable[..., Finding]) -> list[Finding]:
+def _could_be(text: Text, wanted: str) -> bool:
+    """Whether the text may be the wanted one, as far as what was kept tells."""
+    raw = wanted.encode('utf-8', 'surrogatepass')
+    size = len(text.head) + text.dropped + len(text.tail)
+    return len(raw) == size and raw.startswith(text.head) and raw.endswith(text.tail)
+
+
+def _matches(pattern: str, parts: Sequence[str]) -> bool:
+    """Whether the pattern is found, and not only because a part ends, or begins, where it was cut."""
+    if len(parts) == 1:
+        return re.search(pattern, parts[0]) is not None
+    head, tail = parts
+    before = any(match.end() < len(head) for match in re.finditer(pattern, head))
+    return before or any(match.start() > 0 for match in re.finditer(pattern, tail))
+
+
+def _json(check: TextCheck, text: str, violated: Callable[[str], Finding]) -> list[Finding]:
     try:
         document = json.loads(text)
-    except ValueError as error:
-        return [violated(f'is JSON ({error})', sure=False)]
+    except (ValueError, RecursionError) as error:
+        return [violated(f'is JSON ({error})')]
     found = []
     for path, wanted in check.json:
         try:
@@ -182,10 +202,18 @@ def _json(check: TextCheck, text: str, violated: Callable[..., Finding]) -> list
         except (KeyError, IndexError, TypeError):
             found.append(violated(f'has {path}: {_compact(wanted)} (there is no {path})'))
             continue
-        # 1 == True in Python, but not in JSON.
-        if value != wanted or isinstance(value, bool) != isinstance(wanted, bool):
+        if not _same(value, wanted):
             found.append(violated(f'has {path}: {_compact(wanted)} (it is {_compact(value)})'))
     return found
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equality as JSON has it: to Python, 1 == True."""
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in value)
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
 def json_path(path: str) -> list[str | int]:
@@ -197,19 +225,21 @@ def json_path(path: str) -> list[str | int]:
 
 def _at(document: Any, path: str) -> Any:
     for key in json_path(path):
-        if isinstance(key, str) and not isinstance(document, dict):
-            raise TypeError(path)
-        document = document[key]
+        match key, document:
+            case (str(), dict()) | (int(), list()):
+                document = document[key]
+            case _:
+                raise TypeError(path)
     return document
 
 
 def _file(check: FileCheck, seen: FileSeen) -> list[Finding]:
-    wants_text = check.text != TextCheck()
     if check.exists is False:
-        return [finding('files', f'{check.path} does not exist', 'it exists')] if seen.exists else []
+        there = 'it exists' if seen.exists else seen.why
+        return [finding('files', f'{check.path} does not exist', there)] if there else []
     if not seen.exists:
         return [finding('files', f'{check.path} exists', seen.why or 'it does not exist')]
-    if not wants_text:
+    if check.text == TextCheck():
         return []
     if seen.text is None:
         return [finding('files', f'{check.path} is a readable file', seen.why)]

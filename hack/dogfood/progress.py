@@ -1,7 +1,7 @@
 """How far an earlier attempt of a shard came: what is final, and which chain was at rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hack.dogfood.model import FINAL_VERDICTS, Journey, Record
 
@@ -9,57 +9,59 @@ from hack.dogfood.model import FINAL_VERDICTS, Journey, Record
 class ChainProgress(NamedTuple):
     """One chain as its records tell it. `at_rest`: it may go on in its folder, as far as the records know."""
 
-    attempt: int
-    folder: str
+    attempt: int  # the latest; 0: judged without ever needing a folder
+    folder: str  # empty where it is not known
     at_rest: bool
-    records: Mapping[str, Record]  # of the latest attempt
     finals: Mapping[str, Record]  # the first final one of any attempt
+
+
+_UNKNOWN: Final = ChainProgress(0, '', False, {})
 
 
 def read(events: Iterable[Mapping[str, Any]], boot: str) -> dict[str, ChainProgress]:
     """What the events of a shard's results.jsonl say, by chain.
 
     A chain is not at rest when a journey was started and did not come to a verdict (killed,
-    interrupted, not measurable), when something of it still ran, when its teardown was done, or
-    when the machine has started anew since.
+    interrupted, not measurable), when something of it still ran, when its teardown was done, when
+    the machine has started anew since, or when the event is missing that says where it is.
     """
     chains: dict[str, ChainProgress] = {}
     running: tuple[str, str] | None = None  # chain and journey
     same_boot = False
     for event in events:
-        match event.get('event'):
-            case 'shard-start':
-                same_boot = event['boot'] == boot
-            case 'chain':
-                before = chains.get(event['chain'])
-                kept = before.finals if before else {}
-                goes_on = before is not None and before.attempt == event['chain_attempt']
-                records = before.records if before and goes_on else {}
-                chains[event['chain']] = ChainProgress(
-                    event['chain_attempt'], event['folder'], same_boot, records, kept
-                )
-            case 'start':
-                running = (event['chain'], event['journey'])
-            case 'result':
-                record: Record = event['record']
-                started, running = running == (record['chain'], record['id']), None
-                chains[record['chain']] = _with(chains.get(record['chain']), record, started, bool(event.get('alive')))
-            case 'chain-end':
-                chains[event['chain']] = chains[event['chain']]._replace(at_rest=False)
-    if running is not None:
-        chains[running[0]] = chains[running[0]]._replace(at_rest=False)
+        match event:
+            case {'event': 'shard-start'}:
+                _stopped(chains, running)
+                running, same_boot = None, event.get('boot') == boot
+            case {'event': 'chain', 'chain': name, 'chain_attempt': attempt, 'folder': folder}:
+                finals = chains.get(name, _UNKNOWN).finals
+                chains[name] = ChainProgress(attempt, folder, same_boot, finals)
+            case {'event': 'start', 'chain': name, 'journey': journey}:
+                _stopped(chains, running)
+                running = (name, journey)
+            case {'event': 'result', 'chain_attempt': attempt, 'record': record}:
+                name, started = record['chain'], running == (record['chain'], record['id'])
+                chain = chains.get(name, _UNKNOWN)
+                if chain.attempt != attempt:
+                    chain = ChainProgress(attempt, '', False, chain.finals)
+                unrest = event.get('alive') or (started and record['verdict'] == 'infra')
+                chains[name] = _with(chain, record)._replace(at_rest=chain.at_rest and not unrest)
+                running = None if started else running
+            case {'event': 'chain-end', 'chain': name}:
+                _stopped(chains, (name, ''))
+    _stopped(chains, running)
     return chains
 
 
-def _with(chain: ChainProgress | None, record: Record, started: bool, alive: bool) -> ChainProgress:
-    chain = chain or ChainProgress(0, '', False, {}, {})  # judged without ever needing its folder
-    finals = chain.finals
-    if record['verdict'] in FINAL_VERDICTS and record['id'] not in finals:
-        finals = {**finals, record['id']: record}
-    unrest = alive or (started and record['verdict'] == 'infra')
-    return chain._replace(
-        records={**chain.records, record['id']: record}, finals=finals, at_rest=chain.at_rest and not unrest
-    )
+def _stopped(chains: dict[str, ChainProgress], running: tuple[str, str] | None) -> None:
+    if running:
+        chains[running[0]] = chains.get(running[0], _UNKNOWN)._replace(at_rest=False)
+
+
+def _with(chain: ChainProgress, record: Record) -> ChainProgress:
+    if record['verdict'] not in FINAL_VERDICTS or record['id'] in chain.finals:
+        return chain
+    return chain._replace(finals={**chain.finals, record['id']: record})
 
 
 def to_build_again(order: Sequence[str], journeys: Mapping[str, Journey], finals: Mapping[str, Record]) -> set[str]:
@@ -67,24 +69,21 @@ def to_build_again(order: Sequence[str], journeys: Mapping[str, Journey], finals
 
     `order`: the chain's. A journey that cannot run anyhow (what it requires has finally failed) asks for nothing.
     """
-    wanted: set[str] = set()
-    doomed = {name for name in order if name in finals and finals[name]['verdict'] != 'passed'}
+    passed = {name for name in order if name in finals and finals[name]['verdict'] == 'passed'}
+    doomed = set(finals) - passed
     for name in order:
         if name not in finals and _missing(journeys, order, journeys[name], doomed):
             doomed.add(name)
+    wanted: set[str] = set()
     for name in reversed(order):
-        if (name not in finals and name not in doomed) or name in wanted:
-            wanted |= {
-                other
-                for other in order
-                if other in finals
-                and finals[other]['verdict'] == 'passed'
-                and set(journeys[other].establishes) & set(journeys[name].requires)
-            }
+        if name in wanted or name not in passed | doomed:
+            needed = set(journeys[name].requires)
+            wanted |= {other for other in passed if needed & set(journeys[other].establishes)}
     return wanted
 
 
 def _missing(journeys: Mapping[str, Journey], order: Sequence[str], journey: Journey, doomed: set[str]) -> bool:
+    """Whether all that could establish some token the journey requires are doomed."""
     return any(
         all(name in doomed for name in order if token in journeys[name].establishes) for token in journey.requires
     )

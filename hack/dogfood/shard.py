@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +15,23 @@ from hack.common.process import Supervisor, which
 from hack.dogfood import attempt, markers, progress, rundir, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.markers import Marker
-from hack.dogfood.model import TIERS, Capability, Chain, Feature, Finding, Gate, Job, Journey, Record, Verdict
+from hack.dogfood.model import (
+    TIERS,
+    Capability,
+    Chain,
+    Expect,
+    Feature,
+    Finding,
+    Gate,
+    Job,
+    Journey,
+    Record,
+    TextCheck,
+    Verdict,
+)
 from hack.dogfood.progress import ChainProgress
 from hack.dogfood.rundir import Run, RunDir
+from hack.dogfood.secrets import Mask
 from hack.dogfood.verdicts import Judgement, Standing
 from hack.dogfood.workspace import Workspace
 
@@ -98,6 +112,7 @@ class Shard:
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
         self.spare: str | None = None  # a folder that its chain left pristine
+        self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
         events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
         self.before = progress.read(events, self.boot)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
@@ -219,12 +234,11 @@ class Shard:
             return held
         if absent := verdicts.absent(self._absent(journey), self.options.require_all):
             return absent
-        for token in journey.requires:
-            for name in self.establishers[token]:
-                if name in chain.not_built:
-                    why = chain.not_built[name]
-                    return Judgement('infra', f'{name} passed before, but not when its chain was built up again: {why}')
-        return verdicts.blocked(journey.requires, self.establishers, chain.standing)
+        blocked = verdicts.blocked(journey.requires, self.establishers, chain.standing)
+        if blocked and blocked.root in chain.not_built:
+            why = chain.not_built[blocked.root]
+            return Judgement('infra', f'{blocked.root} passed before, but not when its chain was built up again: {why}')
+        return blocked
 
     def _absent(self, journey: Journey) -> list[str]:
         feature = self.job.features[journey.path]
@@ -251,40 +265,54 @@ class Shard:
         started, clock = files.utc_now(), time.monotonic()
         of_chain = {'chain': chain.chain.name, 'chain_attempt': chain.attempt}
         self.results.append(*events, {'event': 'start', 'journey': journey.id, **of_chain, 'time': started})
-        try:
-            outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
-        except OSError as error:
-            outcome, attempts, earlier = Outcome(Judgement('infra', f'the work folder: {error}'), [], []), 1, []
-        except Exception as error:  # a fault of ours must not take the other journeys along, nor blame this one
-            self._note(traceback.format_exc())
-            outcome, attempts, earlier = Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], []), 1, []
+        outcome, attempts, earlier = self._attempts(chain, chain.shell, journey)
         if outcome.judgement.verdict == 'passed' and (why := self._establish(chain, journey)):
             outcome = Outcome(why, outcome.steps, outcome.findings)
         record = self._record(chain, journey, outcome, attempts, started, time.monotonic() - clock)
-        record['flaky'] = bool(earlier) and record['verdict'] == 'passed'
+        record['flaky'] = attempts > 1 and record['verdict'] == 'passed'
         record['findings'] = earlier + record['findings']
         return record
 
     def _attempts(self, chain: _ChainRun, shell: Shell, journey: Journey) -> tuple[Outcome, int, list[Finding]]:
-        """The last attempt's outcome, the number of attempts, and the findings of those before."""
-        feature = self.job.features[journey.path]
-        passed_on = {name: self.environment[name] for name in journey.env_pass if name in self.environment}
+        """The outcome that stands, the number of attempts, and the findings of attempts before it."""
         retries = self.options.retries if journey.retries is None else journey.retries
         earlier: list[Finding] = []
-        for number in range(1, retries + 2):
+        outcome, number = self._attempt(chain, shell, journey, 1), 1
+        while outcome.judgement.verdict == 'failed' and number <= retries:
+            again, number = self._attempt(chain, shell, journey, number + 1), number + 1
+            stands = verdicts.of_retry(outcome.judgement, again.judgement)
+            if stands is not again.judgement and not self.supervisor.interrupted:
+                return outcome._replace(judgement=stands), number, earlier
+            for finding in outcome.findings:
+                finding['attempt'] = number - 1
+            earlier += outcome.findings
+            outcome = again
+        return outcome, number, earlier
+
+    def _attempt(self, chain: _ChainRun, shell: Shell, journey: Journey, number: int) -> Outcome:
+        """One attempt; a fault of ours must neither take the other journeys along nor be blamed on this one."""
+        try:
             cwd = workspace.enter(shell.workspace, journey.id, number)
             if lost := self._lost(chain, shell, journey, cwd):
-                return lost, number, earlier
+                return lost
             chain.entered[journey.id] = cwd
-            outcome = attempt.perform(
-                shell, journey, feature, number, passed_on, self._probes(journey.establishes), self.options.require_all
+            return attempt.perform(
+                shell,
+                journey,
+                self.job.features[journey.path],
+                number,
+                self._passed_on(journey.env_pass),
+                self._probes(journey.establishes),
+                self.options.require_all,
             )
-            if outcome.judgement.verdict != 'failed' or number == retries + 1:
-                break
-            for finding in outcome.findings:
-                finding['attempt'] = number
-            earlier += outcome.findings
-        return outcome, number, earlier
+        except OSError as error:
+            return Outcome(Judgement('infra', f'the work folder: {error}'), [], [])
+        except Exception as error:
+            self._note(traceback.format_exc())
+            return Outcome(Judgement('infra', f'the harness failed: {error!r}'), [], [])
+
+    def _passed_on(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: self.environment[name] for name in names if name in self.environment}
 
     def _probes(self, tokens: Sequence[str]) -> list[tuple[Capability, Feature]]:
         return [
@@ -358,7 +386,14 @@ class Shard:
             workspace.make(space)
         environment = workspace.chain_environment(self.base, space)
         chain.shell = Shell(
-            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, lambda argv, _: argv
+            self.supervisor,
+            self.bash,
+            space,
+            environment,
+            self.deadline,
+            self.run_dir.path,
+            self.mask,
+            lambda argv, _: argv,
         )
         return [{'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}]
 
@@ -418,7 +453,7 @@ class Shard:
             deadline=max(self.deadline if not was_interrupted else 0.0, time.monotonic() + _TEARDOWN_SECONDS)
         )
         for journey, cwd in tear_down:
-            passed_on = {name: self.environment[name] for name in journey.env_pass if name in self.environment}
+            passed_on = self._passed_on(journey.env_pass)
             yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
         self.supervisor.interrupted = self.supervisor.interrupted or was_interrupted
 
@@ -428,7 +463,7 @@ class Shard:
         self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
     ) -> Record:
         judgement = outcome.judgement
-        checked = any(step.expect.stdout or step.expect.stderr or step.expect.files for step in journey.steps)
+        checked = any(_checks_more_than_the_exit(step.expect) for step in journey.steps)
         return Record(
             id=journey.id,
             feature=journey.feature,
@@ -449,7 +484,7 @@ class Shard:
 
     def _note(self, line: str) -> None:
         with contextlib.suppress(OSError):  # a full disk is told by the records that are missing
-            self.log.write(f'{files.utc_now()} {line}\n')
+            self.log.write(f'{files.utc_now()} {self.mask.text(line)}\n')
             self.log.flush()
 
     def _deadline(self) -> float:
@@ -459,6 +494,11 @@ class Shard:
             return float('inf')
         here = self.its_run.boot == self.boot and not self.options.apart
         return (self.its_run.started_monotonic if here else time.monotonic()) + seconds
+
+
+def _checks_more_than_the_exit(expect: Expect) -> bool:
+    texts = (text for text in (expect.stdout, expect.stderr) if text)
+    return bool(expect.files) or any(text != TextCheck() for text in texts)
 
 
 def _link(link: Path, target: str) -> None:

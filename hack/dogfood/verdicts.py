@@ -11,6 +11,7 @@ from hack.common.process import End
 from hack.dogfood.model import TIERS, Finding, Verdict
 
 HOLDS_THE_GATE: Final[frozenset[str]] = frozenset(('failed', 'infra', 'blocked', 'deferred'))
+_MOST_TELLING: Final = ('failed', 'infra', 'blocked', 'deferred', 'skipped')  # of several roots, the first is named
 
 
 class Judgement(NamedTuple):
@@ -75,12 +76,15 @@ def absent(missing: Sequence[str], require_all: bool) -> Judgement | None:
 def blocked(
     requires: Sequence[str], establishers: Mapping[str, Sequence[str]], standing: Mapping[str, Standing]
 ) -> Judgement | None:
-    """Whether none of a required token's establishers passed; the root is named over any number of hops."""
+    """Whether none of a required token's establishers passed; the root is named over any number of hops.
+
+    `standing` lacks those that have not run yet: they establish in a later tier only.
+    """
     for token in requires:
-        of = [(name, standing[name]) for name in establishers[token] if name in standing]  # one of a later tier is not
+        of = [(name, standing[name]) for name in establishers[token] if name in standing]
         if any(seen.verdict == 'passed' for _, seen in of):
             continue
-        name, seen = of[0]
+        name, seen = min(of, key=lambda one: _MOST_TELLING.index(one[1].verdict))
         root = seen.root or name
         via = '' if root == name else f' (at the root: {root})'
         return Judgement('blocked', f'{token} was not established: {name} is {seen.verdict}{via}', root)
@@ -184,6 +188,24 @@ def of_invariant(name: str, seen: StepSeen) -> Judgement | None:
         kind='invariant', step=seen.number, expected=f'invariant holds: {name}', observed=how, evidence=None
     )
     return Judgement('failed', f'after step {seen.number} an invariant is broken: {name} ({how})', None, broken)
+
+
+def of_retry(before: Judgement, again: Judgement) -> Judgement:
+    """What stands after a failure was tried again: only a pass takes it back."""
+    if again.verdict in ('passed', 'failed'):
+        return again
+    return before._replace(cause=f'{before.cause}; tried again, it was {again.verdict}: {again.cause}')
+
+
+def kept(verdict: Verdict, found: Sequence[Finding]) -> list[Finding]:
+    """A step's findings as they stand in the record: the product is charged with them only where it failed."""
+    match verdict:
+        case 'failed':
+            return list(found)
+        case 'infra':
+            return [Finding(**{**finding, 'kind': 'harness'}) for finding in found]
+        case _:
+            return []
 
 
 def in_words(finding: Finding) -> str:

@@ -114,19 +114,18 @@ def enter(workspace: Workspace, journey: str, attempt: int) -> str:
 
 
 def remove_tree(folder: str) -> None:
-    """Like `rm -rf`, but also through folders that a product made read-only."""
-
-    def unlock(function: object, path: str, _: object) -> None:
-        parent = os.path.dirname(path)
-        os.chmod(parent, stat.S_IRWXU)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, stat.S_IRWXU)
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
-
-    if os.path.lexists(folder):
-        shutil.rmtree(folder, onerror=unlock)
+    """Like `rm -rf`, but also through folders that a product made read-only; raises OSError."""
+    if not os.path.lexists(folder):
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        os.chmod(folder, stat.S_IRWXU)
+        for path, folders, _ in os.walk(folder):
+            for name in folders:
+                if not os.path.islink(f'{path}/{name}'):
+                    os.chmod(f'{path}/{name}', stat.S_IRWXU)
+        shutil.rmtree(folder)
 
 
 def is_root_of(root: str, run_id: str) -> bool:
@@ -190,9 +189,9 @@ def write_files(folder: str, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = os.path.join(folder, name)
         parent = os.path.dirname(path)
-        os.makedirs(parent, exist_ok=True)
         if not Path(parent).resolve().is_relative_to(Path(folder).resolve()):
             raise OSError(f'{name}: a link leads out of the work folder')
+        os.makedirs(parent, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o755 if text.startswith('#!') else 0o644), 'wb') as file:
             file.write(text.encode())

@@ -245,6 +245,42 @@ def test_what_is_dropped_is_still_scanned() -> None:
     assert captured.hits == [b'panic: lost']
 
 
+@pytest.mark.parametrize('chunk', [1, 7, 64, 5000])
+def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
+    """Wherever it stands: across the end of the head, a later cut, or the beginning of the tail."""
+    for before in range(0, 400, 3):
+        captured = Captured(200, re.compile(b'panic:'))
+        data = b'.' * before + b'\nnote: panic: lost\n' + b'.' * (1200 - before)
+        for start in range(0, len(data), chunk):
+            captured.add(data[start : start + chunk])
+        kept = captured.parts()
+        assert any(b'panic:' in part for part in kept) or b'note: panic: lost' in captured.hits
+        assert all(b'\n' not in hit for hit in captured.hits)
+        assert kept == (data[:100], data[-100:])
+
+
+def test_hits_are_bounded_and_each_stands_once() -> None:
+    captured = Captured(200, re.compile(b'panic:'))
+    for number in range(5000):
+        captured.add(b'panic: %d\n' % number)
+        captured.add(b'panic: again\n')
+    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
+    captured.parts()
+    assert captured.hits[:3] == [b'panic: 0', b'panic: again', b'panic: 1']
+    assert len(captured.hits) == len(set(captured.hits)) == 1000
+    captured = Captured(200, re.compile(b'panic:'))
+    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
+    captured.parts()
+    assert captured.hits == [b'.' * 200 + b'panic: far' + b'.' * 196]
+
+
+def test_what_a_run_used_and_what_it_was_excused_for(supervisor: Supervisor) -> None:
+    ran = run(supervisor, f'{sys.executable} -c "import time\nwhile time.process_time() < 0.2: pass"; sleep 0.3')
+    assert 0.2 <= ran.cpu_seconds < ran.seconds - 0.25
+    assert ran.excused_seconds == 0
+    assert run(supervisor, 'sleep 300', seconds=0.1)[-2:] == (0.0, 0.0)
+
+
 def test_marked_finds_by_the_whole_value_only() -> None:
     marker = f'DOGFOOD_TEST_MARK={os.getpid()}-x'
     child = subprocess.Popen(
@@ -284,7 +320,9 @@ def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: 
     busy = [subprocess.Popen(['taskset', '-c', str(processor), 'bash', '-c', 'while :; do :; done']) for _ in range(3)]
     try:
         work = 'import time\nwhile time.process_time() < 1.2: pass'
-        assert run(supervisor, f'exec taskset -c {processor} {sys.executable} -c "{work}"', seconds=1.8).status == 0
+        ran = run(supervisor, f'exec taskset -c {processor} {sys.executable} -c "{work}"', seconds=1.8)
+        assert ran.status == 0
+        assert ran.seconds - 2 < ran.excused_seconds < ran.seconds
         assert (
             run(supervisor, f'exec taskset -c {processor} bash -c "while :; do :; done"', seconds=0.5).end
             is End.TIMED_OUT
