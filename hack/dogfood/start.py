@@ -57,7 +57,10 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
 
 
 def again(run_dir: RunDir, owner: int | None) -> RunDir:
-    """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError."""
+    """Make an earlier run ready to go on: survivors ended, stale locks and gates gone, the whole deadline before it.
+
+    Raises UserError.
+    """
     read_run(run_dir)
     read_part(run_dir.plan)
     try:
@@ -69,6 +72,7 @@ def again(run_dir: RunDir, owner: int | None) -> RunDir:
                 if not _is_final(gate):
                     gate.unlink()
             run_dir.exit.unlink(missing_ok=True)
+            files.write_json(run_dir.run, {**read_part(run_dir.run), 'started_monotonic': time.monotonic()})
     except OSError as error:
         raise UserError(
             f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)'
