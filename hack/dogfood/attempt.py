@@ -322,13 +322,14 @@ def _trouble(shell: Shell, ran: Ran) -> str | None:
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
-    if limited and ran.status == 128 + signal.SIGXFSZ:
-        return 'a file grew past the limit this run was started with (ulimit -f)'
+    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        if ran.status == 128 + signal.SIGXFSZ:
+            return 'a file grew past the limit this run was started with (ulimit -f)'
+        telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if limited else (errno.ENOSPC, errno.EDQUOT)
-    return next((f'it said: {os.strerror(number)}' for number in full if os.strerror(number).encode() in said), None)
+    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
 
 def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:

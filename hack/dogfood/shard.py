@@ -392,17 +392,19 @@ class Shard:
         """
         if chain.shell:
             return []
-        goes_on = chain.before is not None and self._goes_on(chain.chain, chain.before)
+        goes_on, spare = chain.before is not None and self._goes_on(chain.chain, chain.before), None
         if chain.before and goes_on:
             folder = chain.before.folder
         else:
             if chain.before and chain.before.folder:
                 workspace.remove_tree(chain.before.folder)  # nothing of it survives
             chain.attempt += 1
-            folder, self.spare = self.spare or self._fresh(chain), None
+            spare, self.spare = self.spare, None
+            folder = spare or self._fresh(chain)
         prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
         space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-        if not goes_on and not os.path.isdir(folder):
+        if not goes_on and not spare:
+            workspace.remove_tree(folder)  # half of one, where a shard was killed before it could tell of it
             workspace.make(space)
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
