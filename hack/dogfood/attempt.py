@@ -226,7 +226,7 @@ def _judged(
         record['first'] = _record(run, step, samples.first.ran, f'step-{number}-first')
     records.append(record)
     if ran.end is End.TIMED_OUT:
-        late = oracles.finding('timeout', f'to end within {limit:g} s', 'it was still running')
+        late = oracles.finding('timeout', f'to end within {round(limit, 3):g} s', 'it was still running')
         found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
     for entry in found:
         entry['step'], entry['evidence'] = number, _evidence_of(record, entry)
