@@ -136,17 +136,26 @@ def try_lock(path: Path | str) -> int | None:
     """
     if not os.path.exists(path) and (born := _born_locked(path)) is not None:
         return born
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     until = time.monotonic() + _LOOKED_AT_SECONDS
     while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
+            if _is_at(file, path):
+                return file
+            os.close(file)  # it was removed before the lock was ours: that lock would keep nobody out
         except BlockingIOError:
+            os.close(file)
             if time.monotonic() >= until:
-                os.close(file)
                 return None
-        time.sleep(0.005)
+            time.sleep(0.005)
+
+
+def _is_at(file: int, path: Path | str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _born_locked(path: Path | str) -> int | None:

@@ -6,7 +6,7 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from hack.common.process import Captured, End, Ran, Supervisor
 from hack.dogfood import oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
+from hack.dogfood.sandbox import Sandbox
 from hack.dogfood.secrets import Mask
 from hack.dogfood.verdicts import Judgement, Note, StepSeen
 from hack.dogfood.workspace import Workspace
@@ -37,7 +38,7 @@ class Shell(NamedTuple):
     deadline: float  # of the run, time.monotonic()
     run_dir: Path
     mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
-    wrap: Callable[[Sequence[str], str], Sequence[str]]  # (argv, cwd) → argv inside the sandbox, if there is one
+    sandbox: Sandbox | None = None  # that all of them are run in
 
 
 class Outcome(NamedTuple):
@@ -112,6 +113,17 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
             said = _text(ran.err).join().strip() or ran.why
             lines.append(shell.mask.text(f'teardown of {journey.id}: {command!r}: {_ending(ran)}: {said}'))
     return lines
+
+
+def version(shell: Shell, feature: Feature) -> str | None:
+    """The first line that the feature's version command says; None where there is none or it fails."""
+    if feature.version is None:
+        return None
+    environment = workspace.with_variables(shell.environment, feature.env)
+    ran = _bash(shell, feature.version, environment, shell.workspace.data, _PROBE_SECONDS)
+    _take_notes(shell.workspace.notes)
+    lines = _text(ran.out).join().splitlines()
+    return lines[0] if ran.status == 0 and lines else None
 
 
 # -- steps ---------------------------------------------------------------------------------
@@ -261,9 +273,14 @@ def _bash(
     seconds: float,
     scan: re.Pattern[bytes] | None = None,
 ) -> Ran:
+    argv: Sequence[str] = (shell.bash, '-eo', 'pipefail', '-c', command)
+    if shell.sandbox:
+        if why := shell.sandbox.ended():
+            return Ran(End.NOT_STARTED, None, 0.0, Captured(), Captured(), why)
+        argv = shell.sandbox.wrap(argv, cwd)
     left = shell.deadline - time.monotonic()
     ran = shell.supervisor.run(
-        shell.wrap((shell.bash, '-eo', 'pipefail', '-c', command), cwd),
+        argv,
         cwd=cwd,
         env=environment,
         seconds=min(seconds, left),
@@ -297,7 +314,12 @@ def _take_notes(path: str) -> list[Note]:
 
 def _trouble(shell: Shell, ran: Ran) -> str | None:
     """What was wrong with the machine, asked only after something went wrong."""
-    for folder in (shell.workspace.folder, str(shell.run_dir)):
+    folders = [shell.workspace.folder, str(shell.run_dir)]
+    if shell.sandbox:
+        if why := shell.sandbox.ended():
+            return why
+        folders.append(shell.sandbox.seen('/tmp'))
+    for folder in folders:
         if why := files.cannot_write(folder):
             return why
     telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
@@ -336,6 +358,8 @@ def _text(captured: Captured) -> Text:
 
 def _look_at(run: _Run, check: FileCheck) -> FileSeen:
     path = os.path.join(run.cwd, workspace.expand(check.path, run.environment))
+    if run.shell.sandbox:
+        path = run.shell.sandbox.seen(path)
     try:
         if not os.path.exists(path):
             return FileSeen(False, None, 'it is a link that leads nowhere' if os.path.lexists(path) else '')

@@ -114,19 +114,17 @@ def plan(journeys: Mapping[str, Journey], shards: int, timings: Mapping[str, Seq
 
 def predict(journeys: Mapping[str, Journey], timings: Mapping[str, Sequence[float]]) -> dict[str, int]:
     """Microseconds by journey: the median of its last passes, else its steps at the price this corpus pays for one."""
-    medians = {id: _median(timings[id]) for id in journeys if id in timings}
-    known = {id: cost for id, cost in medians.items() if cost}
-    paid, steps = sum(known.values()), sum([len(journeys[id].steps) for id in known])
-    if not known:
-        paid, steps = STEP_GUESS, 1
+    known = {id: cost for id in journeys if (passes := timings.get(id)) and (cost := _median(passes))}
+    paid = sum(known.values()) or STEP_GUESS
+    steps = sum([len(journeys[id].steps) for id in known]) or 1
     return {id: known.get(id) or len(journey.steps) * paid // steps or 1 for id, journey in journeys.items()}
 
 
 def _median(passes: Sequence[float]) -> int:
-    """Microseconds of the last few, at least one; 0 where nothing usable was recorded."""
+    """Microseconds of the last few passes, at least one; 0 where what was recorded is no duration."""
     recent = sorted(passes[-RECENT:])
     middle = len(recent) // 2
-    median = (recent[middle] + recent[~middle]) / 2 if recent else math.nan
+    median = (recent[middle] + recent[~middle]) / 2
     return round(median * SECOND) or 1 if 0 <= median < math.inf else 0
 
 

@@ -55,7 +55,7 @@ class Workspace(NamedTuple):
 
 
 def make_root(run_id: str) -> str:
-    """A private folder for this run's chains: short, and outside any repository; raises OSError."""
+    """A private folder for this run's chains: short, without spaces, outside any repository; raises OSError."""
     root = tempfile.mkdtemp(prefix='dogfood-', dir=_temp())
     Path(root, _OWNER_FILE).write_text(run_id + '\n')
     return root
@@ -66,7 +66,8 @@ def _temp() -> str:
     for folder in (wanted, '/tmp', '/var/tmp'):
         parents = (Path(folder).resolve(), *Path(folder).resolve().parents)
         in_repository = any((parent / '.git').exists() for parent in parents)
-        if len(folder) <= _LONGEST_ROOT and not in_repository and os.access(folder, os.W_OK | os.X_OK):
+        usual = len(folder) <= _LONGEST_ROOT and not re.search(r'\s', folder)  # `$STORE` is split at spaces
+        if usual and not in_repository and os.access(folder, os.W_OK | os.X_OK):
             return folder
     return wanted
 

@@ -91,7 +91,7 @@ class Live(NamedTuple):
             raise AssertionError(f'still running after {seconds} s:\n{self._said()}') from None
         return Done(status if status >= 0 else 128 - status, _text(self.out), _text(self.err), self.run_dir)
 
-    def until(self, look: Callable[[], Found], seconds: float = WAIT_SECONDS) -> Found:
+    def until(self, look: Callable[[], Found | None], seconds: float = WAIT_SECONDS) -> Found:
         """What `look` says as soon as it says something; fails where the run ends or the time is up before."""
         last = time.monotonic() + seconds
         while True:

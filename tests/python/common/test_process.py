@@ -245,6 +245,60 @@ def test_what_is_dropped_is_still_scanned() -> None:
     assert captured.hits == [b'panic: lost']
 
 
+def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Supervisor) -> None:
+    parent = subprocess.Popen(['bash', '-c', 'sleep 300 & echo; wait'], stdout=subprocess.PIPE)
+    assert parent.stdout
+    with parent.stdout:
+        parent.stdout.readline()
+
+    class EndsParent(frozenset[int]):
+        """Asked about a process after its parent's children were listed, and before it is looked up itself."""
+
+        def __contains__(self, pid: object) -> bool:
+            if pid == parent.pid and alive(parent.pid):
+                parent.kill()
+                while alive(parent.pid):
+                    time.sleep(0.001)
+            return False
+
+    found = process.descendants(os.getpid(), EndsParent())
+    parent.wait()
+    assert [left.parent for left in found] == [os.getpid()]
+    supervisor.end_owner(OWNER)
+
+
+def enclose(supervisor: Supervisor, script: str, seconds: float = 20) -> process.Process:
+    name, _, value = OWNER.partition('=')
+    environment = {'PATH': os.environ['PATH'], name: value}
+    return supervisor.enclose(('bash', '-c', script), env=environment, owner=OWNER, seconds=seconds)
+
+
+def test_what_keeps_an_enclosure_is_no_survivor_and_ends_with_its_owner(supervisor: Supervisor) -> None:
+    first = enclose(supervisor, '(echo ready; sleep 301 & wait) & wait')
+    run(supervisor, 'setsid sleep 300 &')
+    run(supervisor, 'setsid sleep 300 &', owner=OTHER)
+    assert run(supervisor, 'sleep 300', seconds=0.2).end is End.TIMED_OUT
+    assert [left.name for left in supervisor.survivors(OWNER)] == ['sleep', 'sleep']
+    assert [gone.name for gone in supervisor.end_owner(OTHER)] == ['sleep']
+    assert process.is_alive(first)
+    assert [gone.name for gone in supervisor.end_owner(OWNER)] == ['sleep', 'sleep']
+    assert not process.is_alive(first)
+
+
+@pytest.mark.parametrize(
+    ('script', 'why'),
+    [
+        ('echo no room >&2; exit 1', 'no room'),
+        ('echo ready', 'ready'),
+        ('sleep 300 & wait', 'bash was not ready within 0.3 s'),
+    ],
+)
+def test_an_enclosure_that_does_not_come_to_stand_leaves_nothing(supervisor: Supervisor, script: str, why: str) -> None:
+    with pytest.raises(OSError, match=f'^{why}$'):
+        enclose(supervisor, script, seconds=0.3)
+    assert process.descendants(os.getpid()) == []
+
+
 @pytest.mark.parametrize('chunk', [1, 7, 64, 5000])
 def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
     """Wherever it stands: across the end of the head, a later cut, or the beginning of the tail."""

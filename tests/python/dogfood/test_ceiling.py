@@ -48,7 +48,7 @@ SPLIT_IN_TWO = (
             'token left holds 80 % of the work in one chain: more than 2 shards buy nothing',
         ),
         (  # neither of two that join the very same journeys would do alone
-            [journey('a', 'x y'), journey('b', '', 'x y'), journey('c')],
+            [journey('a', 'y x'), journey('b', '', 'x y'), journey('c')],
             2,
             'tokens x and y hold 67 % of the work in one chain: more than 2 shards buy nothing',
         ),
