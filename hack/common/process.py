@@ -431,6 +431,8 @@ class Supervisor:
         self._settle(owner, pipes)
         if end is not None:
             return Ran(end, None, took, out, err, excused_seconds=excused)
+        if os.WIFSIGNALED(status) and self.interrupted:  # Ctrl-C hits it too, until it has a session of its own
+            return Ran(End.INTERRUPTED, None, took, out, err, excused_seconds=excused)
         if os.WIFSIGNALED(status):
             end, number = End.SIGNALLED, 128 + os.WTERMSIG(status)
         else:

@@ -288,12 +288,12 @@ class Shard:
         while outcome.judgement.verdict == 'failed' and number <= retries:
             again, number = self._attempt(chain, shell, journey, number + 1), number + 1
             stands = verdicts.of_retry(outcome.judgement, again.judgement)
-            if stands is not again.judgement and not self.supervisor.interrupted:
+            if stands.verdict != again.judgement.verdict:
                 return outcome._replace(judgement=stands), number, earlier
             for finding in outcome.findings:
                 finding['attempt'] = number - 1
             earlier += outcome.findings
-            outcome = again
+            outcome = again._replace(judgement=stands)
         return outcome, number, earlier
 
     def _attempt(self, chain: _ChainRun, shell: Shell, journey: Journey, number: int) -> Outcome:

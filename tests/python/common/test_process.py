@@ -216,6 +216,21 @@ def test_a_reused_pid_is_not_signalled(supervisor: Supervisor) -> None:
     assert child.wait() == -signal.SIGKILL
 
 
+def test_what_dies_of_our_own_interrupt_did_not_die_by_itself(supervisor: Supervisor) -> None:
+    """Ctrl-C goes to a whole process group, and a program that was just started is still in ours."""
+
+    def interrupted(*_: object) -> None:
+        time.sleep(0.2)  # its end and the interrupt are seen at once
+        supervisor.interrupt()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        ran = run(supervisor, 'kill -INT $PPID; kill -INT $$')
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ran.end, ran.status) == (End.INTERRUPTED, None)
+
+
 def test_interrupt_ends_the_running_program_and_starts_no_other(supervisor: Supervisor) -> None:
     threading.Timer(0.2, supervisor.interrupt).start()
     started = time.monotonic()

@@ -1,7 +1,6 @@
 """Wrong blame that was given once: each run that drew it, and what it comes to now."""
 
 import json
-from pathlib import Path
 
 from tests.python.runs import Place, journey
 
@@ -33,25 +32,3 @@ def test_a_chain_folder_that_was_only_half_made_is_made_anew(place: Place) -> No
     done = place.resume()
     assert (done.exit, done.causes) == (0, {})
     assert done.events()[1]['folder'] == str(root / '1')
-
-
-def test_a_resumed_run_has_its_whole_deadline_again(place: Place) -> None:
-    once = 'test -e @LEDGER@ || { echo began >@LEDGER@; sleep 60; }'
-    first = place.run(journey('wait', once), '--deadline', '1500ms')
-    assert (first.exit, first.verdicts) == (3, {'wait': 'infra'})
-    second = place.resume()
-    assert (second.exit, second.causes) == (0, {})
-
-
-def test_a_run_is_not_changed_by_being_resumed(place: Place) -> None:
-    place.run(journey('greet', 'true'))
-    before = _run(place.path)
-    place.resume()
-    after = _run(place.path)
-    assert after.pop('started_monotonic') > before.pop('started_monotonic')
-    assert after == before
-
-
-def _run(path: Path) -> dict[str, object]:
-    said: dict[str, object] = json.loads((path / 'run/run.json').read_text())
-    return said
