@@ -74,7 +74,8 @@ def _nothing_selected(only: Collection[str], tiers: Collection[str]) -> str:
         )
     if not only:
         return f'tiers: no journey is of {" or ".join(sorted(tiers, key=TIERS.index))} (name another tier)'
-    return f'only: none of {", ".join(sorted(only))} is of {" or ".join(sorted(tiers, key=TIERS.index))} (name another tier)'
+    wanted = ' or '.join(sorted(tiers, key=TIERS.index))
+    return f'only: none of {", ".join(sorted(only))} is of {wanted} (name another tier)'
 
 
 def _with_required(journeys: Mapping[str, Journey], asked: Iterable[str]) -> set[str]:

@@ -49,10 +49,15 @@ class Mask:
         return Text(head, tail, text.dropped + lost, hits)
 
     def _without_end(self, data: bytes) -> bytes:
-        return data[: len(data) - max((_overlap(data, raw, len(raw) - 1) for raw in self._raw), default=0)]
+        # Again and again: a secret like 0000 overlaps itself, and what is left of it is a part once more.
+        while lost := max((_overlap(data, raw, len(raw) - 1) for raw in self._raw), default=0):
+            data = data[:-lost]
+        return data
 
     def _without_start(self, data: bytes) -> bytes:
-        return data[max((_overlap(raw, data, len(raw) - 1) for raw in self._raw), default=0) :]
+        while lost := max((_overlap(raw, data, len(raw) - 1) for raw in self._raw), default=0):
+            data = data[lost:]
+        return data
 
 
 def _overlap(left: bytes, right: bytes, most: int) -> int:
