@@ -20,7 +20,7 @@ _DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).enco
 
 def utc_now() -> str:
     """Now, as UTC ISO 8601 with milliseconds."""
-    return datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
+    return datetime.now(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00') + 'Z'
 
 
 def boot_id() -> str:

@@ -175,7 +175,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature)
+    crashes = oracles.crash_pattern(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
