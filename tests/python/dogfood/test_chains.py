@@ -240,7 +240,7 @@ def test_fewer_than_one_shard_is_refused(shards: int) -> None:
         ({'a': [1.0], 'b': [5.0]}, {'a': 1_000_000, 'b': 5_000_000, 'c': 6_000_000}),  # 6 s for 3 steps
         ({'a': [3.0, 1.0, 2.0], 'b': [1.0], 'c': [1.0]}, {'a': 2_000_000, 'b': 1_000_000, 'c': 1_000_000}),
         ({'a': [1.0, 2.0], 'b': [1.0], 'c': [1.0]}, {'a': 1_500_000, 'b': 1_000_000, 'c': 1_000_000}),
-        ({'a': [90.0, 9.0, 1.0, 2.0, 3.0, 4.0], 'b': [1], 'c': [1]}, {'a': 3_000_000, 'b': 1_000_000, 'c': 1_000_000}),
+        ({'a': [90.0, 9.0, 1.0, 2.0, 3.0, 7.0], 'b': [1], 'c': [1]}, {'a': 3_000_000, 'b': 1_000_000, 'c': 1_000_000}),
         ({'a': [], 'gone': [7.0]}, {'a': 100_000, 'b': 200_000, 'c': 300_000}),
         ({'a': [0.0], 'b': [1.0], 'c': [1.0]}, {'a': 1, 'b': 1_000_000, 'c': 1_000_000}),  # nothing takes no time
         ({'c': [0.0]}, {'a': 1, 'b': 1, 'c': 1}),
@@ -327,6 +327,13 @@ def test_a_selection_of_nothing_is_refused(only: list[str], tiers: list[str], pr
     with pytest.raises(UserError) as refused:
         chains.select(CORPUS, only, tiers)
     assert list(refused.value.problems) == problems
+
+
+def test_unknown_names_are_refused_in_order() -> None:
+    with pytest.raises(UserError) as refused:
+        chains.select(CORPUS, [f'x{at}' for at in range(9, 0, -1)], [f'y{at}' for at in range(9, 0, -1)])
+    named = [problem.split("'")[1] for problem in refused.value.problems]
+    assert named == [f'{letter}{at}' for letter in 'xy' for at in range(1, 10)]
 
 
 def test_a_tier_without_journeys_is_refused() -> None:
