@@ -130,18 +130,47 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def try_lock(path: Path | str) -> int | None:
-    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it.
+
+    The file is not there before its lock is held: who finds it free knows that its holder is gone.
+    """
     until = time.monotonic() + _LOOKED_AT_SECONDS
     while True:
+        if not os.path.exists(path) and (born := _born_locked(path)) is not None:
+            return born
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
+            if _is_at(file, path):
+                return file
+            os.close(file)  # it was removed before the lock was ours: that lock would keep nobody out
         except BlockingIOError:
+            os.close(file)
             if time.monotonic() >= until:
-                os.close(file)
                 return None
-        time.sleep(0.005)
+            time.sleep(0.005)
+
+
+def _is_at(file: int, path: Path | str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _born_locked(path: Path | str) -> int | None:
+    """A new file that comes to stand at `path` with its lock on; None where another is there, or links are not."""
+    file, beside = tempfile.mkstemp(prefix='.', suffix='.lock', dir=os.path.dirname(path) or '.')
+    try:
+        os.fchmod(file, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.link(beside, path)
+    except OSError:
+        os.close(file)
+        return None
+    finally:
+        os.unlink(beside)
+    return file
 
 
 def lock_is_held(path: Path | str) -> bool:

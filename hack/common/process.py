@@ -14,10 +14,10 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
@@ -26,9 +26,11 @@ _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
 _AROUND: Final = 200  # bytes of a line on each side of a hit
 _MOST_HITS: Final = 1000
 _MOST_AT_ONCE: Final = 1000
+_MOST_WALKS: Final = 10
 _HEARTBEAT: Final = 1.0
 _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _WORTH_WAITING: Final = 0.05  # seconds
+READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
@@ -111,6 +113,7 @@ class Process(NamedTuple):
     parent: int
     group: int
     session: int
+    terminal: int = 0  # its number; 0: none
 
 
 def look_up(pid: int) -> Process | None:
@@ -122,7 +125,9 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
-    return Process(pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]))
+    return Process(
+        pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[4])
+    )
 
 
 def _children(pid: int) -> list[int]:
@@ -136,22 +141,36 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def descendants(root: int) -> list[Process]:
-    """The live processes below `root`, parents first; zombies are not live.
+def descendants(root: int, leave_out: Collection[int] = ()) -> list[Process]:
+    """The live processes below `root`, parents first; zombies are not live, nor is what is below `leave_out` seen.
 
     At most `_MOST_AT_ONCE` of them: a walk without an end would chase a program that forks faster than we walk.
     """
+    known_dead: set[int] = set()
+    for _ in range(_MOST_WALKS):
+        found, dead = _walk(root, leave_out)
+        if dead <= known_dead:
+            break
+        known_dead = dead  # the children of one that ended as we walked may have moved to where we had looked before
+    return found
+
+
+def _walk(root: int, leave_out: Collection[int]) -> tuple[list[Process], set[int]]:
+    """The live processes below `root` that were met, and the pids of those that were dead by then."""
     found: list[Process] = []
+    dead: set[int] = set()
     pending = deque(_children(root))
     while pending and len(found) < _MOST_AT_ONCE:
         pid = pending.popleft()
-        process = look_up(pid)
-        if process is None:
+        if pid in leave_out:
             continue
-        if process.state not in 'ZX':
+        process = look_up(pid)
+        if process and process.state not in 'ZX':
             found.append(process)
+        else:
+            dead.add(pid)
         pending += _children(pid)
-    return found
+    return found, dead
 
 
 def _waited_for_processor(root: int) -> float:
@@ -192,6 +211,40 @@ def marked(marker: str) -> list[Process]:
             if process and process.state not in 'ZX':
                 found.append(process)
     return found
+
+
+def value_of(pid: int, name: str) -> str:
+    """What a variable held when the process was started; empty where that cannot be told."""
+    wanted = os.fsencode(f'{name}=')
+    values = (entry[len(wanted) :] for entry in environment_of(pid).split(b'\0') if entry.startswith(wanted))
+    return os.fsdecode(next(values, b''))
+
+
+def hidden_in(folder: str) -> list[Process]:
+    """Live processes that cannot be found by their environment, but by where they are at work: below `folder`.
+
+    A program that shows a title in `ps` writes it over its environment (redis, postgres), and `env -i` leaves none.
+    Only such ones, and none that has a terminal: somebody looking around there is not part of what ran.
+    """
+    found = []
+    for entry in os.listdir('/proc'):
+        if entry.isdigit() and b'=' not in environment_of(int(entry)) and _works_in(int(entry), folder):
+            process = look_up(int(entry))
+            if process and process.state not in 'ZX' and not process.terminal:
+                found.append(process)
+    return found
+
+
+def _works_in(pid: int, folder: str) -> bool:
+    """Whether the working folder of a process, or a file it has open, is below the folder."""
+    places = [f'/proc/{pid}/cwd']
+    with contextlib.suppress(OSError):
+        places += [f'/proc/{pid}/fd/{number}' for number in os.listdir(f'/proc/{pid}/fd')]
+    for place in places:
+        with contextlib.suppress(OSError):
+            if os.readlink(place).startswith(f'{folder}/'):
+                return True
+    return False
 
 
 def is_alive(process: Process) -> bool:
@@ -290,23 +343,39 @@ class Supervisor:
     """
 
     def __init__(self) -> None:
+        _hear_all_signals()
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), 'prctl(PR_SET_CHILD_SUBREAPER)')
         for entry in os.listdir('/proc/self/fd'):
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
-        self.interrupted = False
+        self._interrupts = 0
+        self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
+        self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
     def interrupt(self) -> None:
-        self.interrupted = True
+        self._interrupts += 1
         os.write(self._waker, b'!')
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupts > self._pardoned
+
+    @contextlib.contextmanager
+    def despite_one_interrupt(self) -> Iterator[None]:
+        """Run what must still be run after an interrupt; a second one ends that too."""
+        self._pardoned = 1
+        try:
+            yield
+        finally:
+            self._pardoned = 0
 
     def run(
         self,
@@ -362,11 +431,43 @@ class Supervisor:
         self._settle(owner, pipes)
         if end is not None:
             return Ran(end, None, took, out, err, excused_seconds=excused)
+        if os.WIFSIGNALED(status) and self.interrupted:  # Ctrl-C hits it too, until it has a session of its own
+            return Ran(End.INTERRUPTED, None, took, out, err, excused_seconds=excused)
         if os.WIFSIGNALED(status):
             end, number = End.SIGNALLED, 128 + os.WTERMSIG(status)
         else:
             end, number = End.EXITED, os.WEXITSTATUS(status)
         return Ran(end, number, took, out, err, '', used.ru_utime + used.ru_stime, excused)
+
+    def enclose(self, argv: Sequence[str], *, env: Mapping[str, str], owner: str, seconds: float = 60.0) -> Process:
+        """Start what keeps an owner's name spaces until that owner is ended; returns the first process inside.
+
+        `argv` stays, with that process as its only child, which says READY once all stands; raises OSError with
+        what was said instead. These two are never survivors; whatever else is found below them is the owner's.
+        """
+        read, write = os.pipe2(os.O_CLOEXEC)
+        with open(read, 'rb', buffering=0) as said:
+            try:
+                keeper = subprocess.Popen(
+                    argv,
+                    stdin=self._null,
+                    stdout=write,
+                    stderr=write,
+                    cwd='/',
+                    env=env,
+                    start_new_session=True,
+                    close_fds=False,
+                )
+            finally:
+                os.close(write)
+            keeper.returncode = 0  # reaped here, not by subprocess
+            text = _until_ready(said, time.monotonic() + seconds)
+        found = [process for pid in (keeper.pid, *_children(keeper.pid)) if (process := look_up(pid))]
+        if text == READY and len(found) == 2:
+            self._enclosures[owner] = (found[0], found[1])
+            return found[1]
+        end_all(lambda: [process for process in found if is_alive(process)])
+        raise OSError(text.decode('utf-8', 'replace').strip() or f'{argv[0]} was not ready within {seconds:g} s')
 
     def idle(self, seconds: float) -> None:
         """Wait; survivors' output is drained meanwhile, an interrupt ends the wait."""
@@ -386,6 +487,8 @@ class Supervisor:
     def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
         """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
         ended = end_all(lambda: self.survivors(owner), grace)
+        enclosure = self._enclosures.pop(owner, ())
+        end_all(lambda: [process for process in enclosure if is_alive(process)])
         reap()
         self._left = {pid: entry for pid, entry in self._left.items() if entry[1] != owner}
         for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
@@ -480,12 +583,16 @@ class Supervisor:
             os.close(descriptor)
 
     def _adopt(self, owner: str) -> None:
-        """Give every live descendant an owner: its parent's, its environment's, its session's, else `owner`."""
+        """Give every live descendant an owner: its parent's, its environment's, its session's, else `owner`.
+
+        Other owners' enclosures are not looked into: nothing leaves them, and there may be many.
+        """
         reap()
-        now: dict[int, tuple[Process, str]] = {}
+        elsewhere = {keeper.pid: of for of, (keeper, _) in self._enclosures.items() if of != owner}
+        now = {pid: entry for pid, entry in self._left.items() if entry[1] in elsewhere.values()}
         owners = {of for _, of in self._left.values()} | {owner}
         sessions = {process.session: of for process, of in self._left.values()}
-        for process in descendants(os.getpid()):
+        for process in descendants(os.getpid(), elsewhere):
             known = self._left.get(process.pid)
             if known and known[0].started == process.started:
                 now[process.pid] = (process, known[1])
@@ -495,6 +602,8 @@ class Supervisor:
                 environment = set(environment_of(process.pid).split(b'\0'))
                 named = [of for of in owners if os.fsencode(of) in environment]
                 now[process.pid] = (process, named[0] if named else sessions.get(process.session, owner))
+        for process in self._enclosures.get(owner, ()):
+            now.pop(process.pid, None)
         self._left = now
 
     def _end_run(self, owner: str, grace: float) -> None:
@@ -514,6 +623,30 @@ class Supervisor:
 
         end_all(of_this_run, grace)
         reap()
+
+
+def _hear_all_signals() -> None:
+    """Ignore nothing by disposition and block nothing, or programs would do so too: they start as from a login.
+
+    make's jobs ignore Ctrl-C where make runs in the background; a caller that ignores SIGCHLD would have its children's
+    statuses thrown away. A handler that does nothing is reset by exec. (What Python ignores, subprocess resets.)
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def _until_ready(said: IO[bytes], until: float) -> bytes:
+    """What is said until it is READY, the stream's end, or the time is up."""
+    text = b''
+    poll = select.poll()
+    poll.register(said, select.POLLIN)
+    while text != READY and (left := until - time.monotonic()) > 0 and poll.poll(left * 1000):
+        if not (data := said.read(_CHUNK)):
+            break
+        text += data
+    return text
 
 
 def _close_on_exec(descriptor: int) -> None:

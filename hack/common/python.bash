@@ -4,7 +4,8 @@ dogfood_python() {
   local repository=$1
   if [[ -x "$repository/.venv/bin/python" ]]; then
     printf '%s\n' "$repository/.venv/bin/python"
-  else
-    printf 'python3\n'
+  elif ! type -P python3; then
+    printf 'python3: is not installed (apt-get install python3)\n' >&2
+    return 2
   fi
 }

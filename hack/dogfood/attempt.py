@@ -6,7 +6,7 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from hack.common.process import Captured, End, Ran, Supervisor
 from hack.dogfood import oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
+from hack.dogfood.sandbox import Sandbox
 from hack.dogfood.secrets import Mask
 from hack.dogfood.verdicts import Judgement, Note, StepSeen
 from hack.dogfood.workspace import Workspace
@@ -37,7 +38,7 @@ class Shell(NamedTuple):
     deadline: float  # of the run, time.monotonic()
     run_dir: Path
     mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
-    wrap: Callable[[Sequence[str], str], Sequence[str]]  # (argv, cwd) → argv inside the sandbox, if there is one
+    sandbox: Sandbox | None = None  # that all of them are run in
 
 
 class Outcome(NamedTuple):
@@ -225,7 +226,7 @@ def _judged(
         record['first'] = _record(run, step, samples.first.ran, f'step-{number}-first')
     records.append(record)
     if ran.end is End.TIMED_OUT:
-        late = oracles.finding('timeout', f'to end within {limit:g} s', 'it was still running')
+        late = oracles.finding('timeout', f'to end within {round(limit, 3):g} s', 'it was still running')
         found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
     for entry in found:
         entry['step'], entry['evidence'] = number, _evidence_of(record, entry)
@@ -272,9 +273,14 @@ def _bash(
     seconds: float,
     scan: re.Pattern[bytes] | None = None,
 ) -> Ran:
+    argv: Sequence[str] = (shell.bash, '-eo', 'pipefail', '-c', command)
+    if shell.sandbox:
+        if why := shell.sandbox.ended():
+            return Ran(End.NOT_STARTED, None, 0.0, Captured(), Captured(), why)
+        argv = shell.sandbox.wrap(argv, cwd)
     left = shell.deadline - time.monotonic()
     ran = shell.supervisor.run(
-        shell.wrap((shell.bash, '-eo', 'pipefail', '-c', command), cwd),
+        argv,
         cwd=cwd,
         env=environment,
         seconds=min(seconds, left),
@@ -308,16 +314,22 @@ def _take_notes(path: str) -> list[Note]:
 
 def _trouble(shell: Shell, ran: Ran) -> str | None:
     """What was wrong with the machine, asked only after something went wrong."""
-    for folder in (shell.workspace.folder, str(shell.run_dir)):
+    folders = [shell.workspace.folder, str(shell.run_dir)]
+    if shell.sandbox:
+        if why := shell.sandbox.ended():
+            return why
+        folders.append(shell.sandbox.seen('/tmp'))
+    for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
-    if limited and ran.status == 128 + signal.SIGXFSZ:
-        return 'a file grew past the limit this run was started with (ulimit -f)'
+    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        if ran.status == 128 + signal.SIGXFSZ:
+            return 'a file grew past the limit this run was started with (ulimit -f)'
+        telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if limited else (errno.ENOSPC, errno.EDQUOT)
-    return next((f'it said: {os.strerror(number)}' for number in full if os.strerror(number).encode() in said), None)
+    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
 
 def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:
@@ -346,6 +358,8 @@ def _text(captured: Captured) -> Text:
 
 def _look_at(run: _Run, check: FileCheck) -> FileSeen:
     path = os.path.join(run.cwd, workspace.expand(check.path, run.environment))
+    if run.shell.sandbox:
+        path = run.shell.sandbox.seen(path)
     try:
         if not os.path.exists(path):
             return FileSeen(False, None, 'it is a link that leads nowhere' if os.path.lexists(path) else '')

@@ -2,17 +2,16 @@
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hack.common import files
+from hack.common import collector, files
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
@@ -25,13 +24,10 @@ STATE: Final = Path('.dogfood')  # below the caller's folder
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    verbs = {'plan', 'start', 'check', 'shard', 'report', 'graph', 'explain', 'needs', 'new'}
+    verbs = {'plan', 'start', 'check', 'shard', 'wait', 'report', 'graph', 'explain', 'needs', 'new'}
     if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
         arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
     asked = _parser().parse_args(arguments)
-    gc.freeze()  # what is imported stays; to look through it again and again costs a fifth of a large report
-    if asked.verb is not _shard:
-        gc.disable()  # every other verb builds its values once and ends
     verb: Callable[[argparse.Namespace], int] = asked.verb
     return verb(asked)
 
@@ -64,14 +60,14 @@ def _start(asked: argparse.Namespace) -> int:
     from hack.dogfood import chains, start
 
     if asked.resume:
-        run_dir = start.again(start.find(asked.state, asked.resume), asked.owner)
+        run_dir = start.again(start.find(asked.state, asked.resume), asked.owner, asked.deadline)
         print(f'going on with {run_dir.path}', file=sys.stderr)
     else:
         corpus, plan = _planned(asked)
         for line in (*corpus.warnings, chains.summary(plan), *plan.advice):
             print(line, file=sys.stderr)
         run_dir = start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
-    print(os.path.abspath(run_dir.path))
+    print(run_dir.path.resolve())
     return Exit.GREEN
 
 
@@ -91,17 +87,20 @@ def _shard(asked: argparse.Namespace) -> int:
     from hack.common.process import Supervisor
     from hack.dogfood import report, shard
 
+    to_stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in to_stop if signal.getsignal(number) is not signal.SIG_IGN]
     supervisor = Supervisor()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in heeded:
         signal.signal(number, lambda *_: supervisor.interrupt())
+    os.umask(0o022)  # a step's files do not depend on who calls
     shown = console(sys.stdout, os.environ)
 
     def tell(record: Record) -> None:
-        with contextlib.suppress(OSError):  # nobody may listen any more; the record is on disk
+        with _to_whom_it_may_concern():
             shown.say(report.line(record, console=shown))
 
     try:
-        return shard.run(RunDir(Path(asked.run_dir).absolute()), asked.index, supervisor, os.environ, tell)
+        return shard.run(RunDir(Path(asked.run_dir).resolve()), asked.index, supervisor, os.environ, tell)
     except OSError as error:
         raise UserError(
             f'shard {asked.index}: had to stop: {error} (what has no record will be judged as not measured)',
@@ -109,23 +108,37 @@ def _shard(asked: argparse.Namespace) -> int:
         ) from error
 
 
+def _wait(asked: argparse.Namespace) -> int:
+    """Wait for shards whose make is gone: what it would hand on to them, this hands on."""
+    from hack.dogfood import tenants
+
+    stops = [signal.SIGTERM] * asked.interrupts
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stops.append(signal.SIGTERM))
+    tenants.wait_for_shards(_existing(asked), lambda: len(stops), handed_on=min(1, asked.interrupts))
+    return Exit.GREEN
+
+
+@collector.paused()
 def _report(asked: argparse.Namespace) -> int:
-    from hack.dogfood import bundle, report, start
+    from hack.dogfood import bundle, report, tenants
 
     shown = console(sys.stdout, os.environ)
     if asked.merge:
         path = Path(asked.run_dir or 'merged').absolute()
         merged = bundle.merge_parts(path, [Path(part) for part in asked.merge])
     else:
-        run_dir = start.find(asked.state, asked.run_dir or 'latest')
+        run_dir = _existing(asked)
         if not _all_ended(run_dir):
-            start.end_survivors(run_dir)
+            tenants.end_survivors(run_dir)
         path = run_dir.path
         merged = bundle.of_run(path, interrupted=asked.interrupted)
-    if asked.format == 'json':
-        print(report.as_json(merged), end='')
-    else:
-        report.show(merged, path, shown)
+    with _to_whom_it_may_concern():
+        if asked.format == 'json':
+            shown.say(report.as_json(merged)[:-1])
+        else:
+            report.show(merged, path, shown)
     report.write(path, merged, _drawn(RunDir(path), merged))
     if not asked.merge:
         _remember(asked.state, merged)
@@ -191,6 +204,17 @@ def _new(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+@contextlib.contextmanager
+def _to_whom_it_may_concern() -> Iterator[None]:
+    """Say what is on disk as well: where nobody listens any more (`| head`, a terminal that is gone), go on."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 # -- what verbs share --------------------------------------------------------------------------
 
 
@@ -254,7 +278,14 @@ def _product_path(path: str | None) -> str | None:
 
 
 def _run_dir(asked: argparse.Namespace) -> RunDir | None:
-    return RunDir(Path(asked.run_dir).absolute()) if asked.run_dir else None
+    # By its one true name: processes of the run are known by it.
+    return RunDir(Path(asked.run_dir).resolve()) if asked.run_dir else None
+
+
+def _existing(asked: argparse.Namespace) -> RunDir:
+    from hack.dogfood import start
+
+    return start.find(asked.state, asked.run_dir or 'latest')
 
 
 def _all_ended(run_dir: RunDir) -> bool:
@@ -324,6 +355,10 @@ def _parser() -> argparse.ArgumentParser:
     shard = verb('shard', _shard, "run one line of a run directory's plan")
     shard.add_argument('run_dir', metavar='RUN_DIR')
     shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
+
+    wait = verb('wait', _wait, 'wait until no shard of a run is at work; a TERM is handed on to them')
+    wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
+    wait.add_argument('--interrupts', type=_at_least(0), default=0, help=argparse.SUPPRESS)
 
     report = verb('report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit and summary')
     report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')

@@ -4,47 +4,79 @@
 # Usage: dogfood.sh [--shards N] [options] [CORPUS…]; see --help. Exit status: 0 nothing failed and something passed,
 # 1 the product failed, 2 misuse (nothing was run), 3 something could not be measured, 130 interrupted.
 set -euo pipefail
+unset CDPATH
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../common/python.bash"
 
-fan_out= # the pid of the make that runs the shards
-interrupted=
+attended=    # the pid of what we wait for
+interrupts=0 # how often we were told to stop
+impatient=   # the signal that hands on all but the first
 
 stop() {
-  interrupted=1
-  if [[ -n $fan_out ]]; then
-    kill -TERM "$fan_out" 2>/dev/null || true # make hands it on to every shard
-  fi
+  interrupts=$((interrupts + 1))
+  [[ -z $attended ]] || hand_on
 }
 
+hand_on() {
+  local signal=TERM
+  ((interrupts == 1)) || signal=$impatient
+  kill "-$signal" "$attended" 2>/dev/null || true
+}
+
+# Run a program that hears when we are told to stop; 0 if it ended well, and was not disturbed. In the background,
+# because bash runs a trap only when its foreground child has ended.
+attend() {
+  "$@" &
+  attended=$!
+  ((interrupts == 0)) || hand_on # a signal that came before there was anything to tell
+  wait "$attended" && return
+  while kill -0 "$attended" 2>/dev/null; do
+    wait "$attended" || true # a trapped signal ends the wait, not the program
+  done
+  return 1
+}
+
+# The flags and the job server of a make above us are not for this one. It hands a first TERM on to every shard and is
+# deaf to a second; where it ends before its shards do, they are waited for all the same.
 run_shards() {
   local run_dir=$1 lines=$2
-  # In the background, because bash runs a trap only when its foreground child has ended. The flags and the job
-  # server of a make above us are not for this one.
-  env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
-    make --no-print-directory -s -f "$here/shards.mk" -j "$lines" LINES="$lines" all &
-  fan_out=$!
-  [[ -z $interrupted ]] || stop # a signal that came before there was a make to tell
-  while kill -0 "$fan_out" 2>/dev/null; do
-    wait "$fan_out" || true # a trapped signal ends the wait, not the make
-  done
-  fan_out=
+  impatient=KILL
+  attend env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
+    make --no-print-directory -s -f "$here/shards.mk" -j "$lines" LINES="$lines" all && return
+  impatient=TERM
+  attend "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$interrupts" || true
+}
+
+# 1 is kept for what the product failed: whatever else ends with it could not be measured.
+not_the_product() {
+  local status=$1
+  ((status != 1)) || status=3
+  return "$status"
 }
 
 main() {
-  local python run_dir status=0
+  local python run_dir interrupted='' status=0
+  if ! command -v make >/dev/null; then
+    echo 'dogfood.sh: make is not installed (apt-get install make)' >&2
+    return 2
+  fi
   python=$(dogfood_python "$here/../..")
-  trap stop INT TERM HUP
-  run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || return $?
+  trap stop INT TERM HUP QUIT
+  run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || status=$?
+  ((status == 0)) || not_the_product "$status" || return
   if [[ -z $run_dir ]]; then # --help has been printed
     return 0
   fi
-  if [[ -z $interrupted ]]; then
+  if ((interrupts == 0)); then
     run_shards "$run_dir" "$(wc -l <"$run_dir/plan.txt")"
   fi
-  trap '' INT TERM HUP # what was measured is reported, whatever comes
-  "$python" "$here/run_journeys.py" report "$run_dir" ${interrupted:+--interrupted} || status=$?
+  trap '' INT TERM HUP QUIT # what was measured is reported, whatever comes
+  ((interrupts == 0)) || interrupted=--interrupted
+  "$python" "$here/run_journeys.py" report "$run_dir" ${interrupted:+"$interrupted"} || status=$?
+  if ((status == 1)) && [[ $(cat "$run_dir/exit") != 1 ]]; then
+    status=3
+  fi
   return "$status"
 }
 

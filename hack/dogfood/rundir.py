@@ -111,9 +111,7 @@ def read_run(run_dir: RunDir) -> Run:
 
 
 def read_job(run_dir: RunDir, number: int) -> Job:
-    """Raises UserError where the plan has no such shard."""
-    if not run_dir.job(number).is_file() and run_dir.plan.is_file():
-        raise UserError(f'{run_dir.path}: the plan has no shard {number} (it has {len(run_dir.shard_numbers())})')
+    """Raises UserError where it is absent or damaged."""
     try:
         return codec.job(read_part(run_dir.job(number)))
     except (KeyError, TypeError) as error:

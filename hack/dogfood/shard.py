@@ -1,6 +1,7 @@
 """One shard's work: its chains, tier by tier, each journey to a verdict that is on disk before the next begins."""
 
 import contextlib
+import functools
 import os
 import time
 import traceback
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import files
-from hack.common.errors import Exit, UserError
+from hack.common.errors import Exit
 from hack.common.files import JsonLines
 from hack.common.process import Supervisor, which
-from hack.dogfood import attempt, markers, progress, rundir, verdicts, workspace
+from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
@@ -31,6 +32,7 @@ from hack.dogfood.model import (
 )
 from hack.dogfood.progress import ChainProgress
 from hack.dogfood.rundir import Run, RunDir
+from hack.dogfood.sandbox import Sandbox
 from hack.dogfood.secrets import Mask
 from hack.dogfood.verdicts import Judgement, Standing
 from hack.dogfood.workspace import Workspace
@@ -52,16 +54,11 @@ def run(
     Returns an exit status: 0 all its journeys have a record, 3 it had to stop, 130 interrupted.
     Raises UserError where there is no such shard or another process runs it.
     """
-    job = rundir.read_job(run_dir, number)
-    its_run = rundir.read_run(run_dir)
-    lock = files.try_lock(run_dir.shard_lock(number))
-    if lock is None:
-        raise UserError(f'{run_dir.path}: shard {number} is running already (wait for it, or end it)')
-    try:
-        shard = Shard(run_dir, its_run, job, supervisor, environment, tell)
-        return shard.work()
-    finally:
-        os.close(lock)
+    # The lock comes first: one that is there and free tells those who wait that this shard will not come.
+    with tenants.shard_lock(run_dir, number):
+        job = rundir.read_job(run_dir, number)
+        its_run = rundir.read_run(run_dir)
+        return Shard(run_dir, its_run, job, supervisor, environment, tell).work()
 
 
 class _ChainRun:
@@ -102,9 +99,9 @@ class Shard:
         self.environment = environment
         self.tell = tell
         self.boot = files.boot_id()
-        path = environment.get('PATH', os.defpath)
-        self.bash = which('bash', path) or 'bash'
-        self.base = workspace.base_environment(path, self.options.product_path)
+        self.path = environment.get('PATH', os.defpath)
+        self.bash = which('bash', self.path) or 'bash'
+        self.base = workspace.base_environment(self.path, self.options.product_path)
         self.establishers: dict[str, list[str]] = {}
         for journey in job.journeys.values():
             for token in journey.establishes:
@@ -233,6 +230,8 @@ class Shard:
             return Judgement('infra', "the run's deadline was reached")
         if held := verdicts.deferred(journey.tier, gates):
             return held
+        if self.options.sandbox and self.no_sandbox:
+            return Judgement('infra', f'the run is to be sandboxed and needs {self.no_sandbox}')
         if absent := verdicts.absent(self._absent(journey), self.options.require_all):
             return absent
         blocked = verdicts.blocked(journey.requires, self.establishers, chain.standing)
@@ -251,7 +250,14 @@ class Shard:
                 absent.append(
                     f'{command}, which is not installed (apt-get install {feature.packages.get(command, command)})'
                 )
+        if journey.sandbox and self.no_sandbox:
+            absent.append(self.no_sandbox)
         return absent
+
+    @functools.cached_property
+    def no_sandbox(self) -> str | None:
+        """What this machine lacks for a sandbox."""
+        return sandbox.unusable(self.supervisor, self.path)
 
     def _judged(self, chain: _ChainRun, journey: Journey, known: Judgement | None) -> Record:
         """The journey's record: judged beforehand, or run."""
@@ -260,7 +266,7 @@ class Shard:
             try:
                 events = self._open(chain)
             except OSError as error:
-                known = Judgement('infra', f"the chain's folder could not be made: {error}")
+                known = Judgement('infra', f"the chain's folder or sandbox could not be made: {error}")
         if known or chain.shell is None:
             return self._record(chain, journey, Outcome(known or verdicts.PASSED, [], []), 0, None, 0.0)
         started, clock = files.utc_now(), time.monotonic()
@@ -282,12 +288,12 @@ class Shard:
         while outcome.judgement.verdict == 'failed' and number <= retries:
             again, number = self._attempt(chain, shell, journey, number + 1), number + 1
             stands = verdicts.of_retry(outcome.judgement, again.judgement)
-            if stands is not again.judgement and not self.supervisor.interrupted:
+            if stands.verdict != again.judgement.verdict:
                 return outcome._replace(judgement=stands), number, earlier
             for finding in outcome.findings:
                 finding['attempt'] = number - 1
             earlier += outcome.findings
-            outcome = again
+            outcome = again._replace(judgement=stands)
         return outcome, number, earlier
 
     def _attempt(self, chain: _ChainRun, shell: Shell, journey: Journey, number: int) -> Outcome:
@@ -359,12 +365,25 @@ class Shard:
 
     def _chain_run(self, chain: Chain) -> _ChainRun:
         it = _ChainRun(chain, self.job.numbers[chain.name], self.before.get(chain.name))
-        if it.before and not self._goes_on(it.before):
+        if it.before and not self._goes_on(chain, it.before):
             it.build_again = progress.to_build_again(chain.journeys, self.job.journeys, it.before.finals)
         return it
 
-    def _goes_on(self, before: ChainProgress) -> bool:
-        return before.at_rest and os.path.isdir(before.folder)
+    def _goes_on(self, chain: Chain, before: ChainProgress) -> bool:
+        # What a sandbox held beside the folder (/tmp, shared memory) went with the shard that kept it.
+        return before.at_rest and os.path.isdir(before.folder) and not self._wants_sandbox(chain)
+
+    def _wants_sandbox(self, chain: Chain) -> bool:
+        return sandbox.wanted(self.options.sandbox, [self.job.journeys[name] for name in chain.journeys])
+
+    def _sandbox(self, chain: Chain, space: Workspace, environment: Mapping[str, str]) -> Sandbox | None:
+        if not self._wants_sandbox(chain) or self.no_sandbox:
+            return None
+        try:
+            return sandbox.start(self.supervisor, space, environment, self.path)
+        except OSError:
+            workspace.remove_tree(space.folder)
+            raise
 
     def _open(self, chain: _ChainRun) -> list[dict[str, Any]]:
         """Have the chain's folder: the earlier attempt's if it was at rest, else a fresh one; raises OSError.
@@ -373,30 +392,27 @@ class Shard:
         """
         if chain.shell:
             return []
-        goes_on = chain.before is not None and self._goes_on(chain.before)
+        goes_on, spare = chain.before is not None and self._goes_on(chain.chain, chain.before), None
         if chain.before and goes_on:
             folder = chain.before.folder
         else:
             if chain.before and chain.before.folder:
                 workspace.remove_tree(chain.before.folder)  # nothing of it survives
             chain.attempt += 1
-            folder, self.spare = self.spare or self._fresh(chain), None
+            spare, self.spare = self.spare, None
+            folder = spare or self._fresh(chain)
         prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
         space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-        if not goes_on and not os.path.isdir(folder):
+        if not goes_on and not spare:
+            workspace.remove_tree(folder)  # half of one, where a shard was killed before it could tell of it
             workspace.make(space)
         environment = workspace.chain_environment(self.base, space)
+        box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
-            self.supervisor,
-            self.bash,
-            space,
-            environment,
-            self.deadline,
-            self.run_dir.path,
-            self.mask,
-            lambda argv, _: argv,
+            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
         )
-        return [{'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}]
+        event = {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
+        return [{**event, 'sandbox': 'bwrap'} if box else event]
 
     def _fresh(self, chain: _ChainRun) -> str:
         return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
@@ -424,6 +440,8 @@ class Shard:
             self._note(line)
         events = self._versions(shell, chain)
         leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
+        if shell.sandbox:
+            shell.sandbox.close()
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
         self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
         try:
@@ -460,14 +478,12 @@ class Shard:
         tear_down = [(journey, cwd) for journey, cwd in begun if journey.teardown]
         if not tear_down:
             return
-        was_interrupted, self.supervisor.interrupted = self.supervisor.interrupted, False
-        shell = shell._replace(
-            deadline=max(self.deadline if not was_interrupted else 0.0, time.monotonic() + _TEARDOWN_SECONDS)
-        )
-        for journey, cwd in tear_down:
-            passed_on = self._passed_on(journey.env_pass)
-            yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
-        self.supervisor.interrupted = self.supervisor.interrupted or was_interrupted
+        deadline = 0.0 if self.supervisor.interrupted else self.deadline
+        shell = shell._replace(deadline=max(deadline, time.monotonic() + _TEARDOWN_SECONDS))
+        with self.supervisor.despite_one_interrupt():
+            for journey, cwd in tear_down:
+                passed_on = self._passed_on(journey.env_pass)
+                yield from attempt.teardown(shell, journey, self.job.features[journey.path], cwd, passed_on)
 
     # -- records -----------------------------------------------------------------------------
 

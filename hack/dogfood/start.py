@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.dogfood import chains, codec, workspace
+from hack.dogfood import chains, codec, sandbox, tenants, workspace
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
@@ -33,6 +33,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
 
     `run_dir` None: a new one below `state`/runs, `latest` points to it.
     """
+    _check_sandbox(asked.options)
     now = datetime.now(UTC)
     identity = f'{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}'
     own_place = run_dir is None
@@ -41,7 +42,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
         run_dir.path.mkdir(parents=True, exist_ok=True)
         if own_place:
             (state / '.gitignore').write_text('*\n')
-        with _Claim(run_dir, asked.owner):
+        with tenants.claim(run_dir, asked.owner):
             if run_dir.run.exists():
                 raise UserError(
                     f'{run_dir.path}: holds a run already (go on with RESUME={run_dir.path}, or name another)'
@@ -56,19 +57,22 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
     return run_dir
 
 
-def again(run_dir: RunDir, owner: int | None) -> RunDir:
-    """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError."""
-    read_run(run_dir)
+def again(run_dir: RunDir, owner: int | None, deadline_seconds: float | None) -> RunDir:
+    """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError.
+
+    A deadline is not the whole run's but that of going on with it.
+    """
+    _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
-        with _Claim(run_dir, owner):
-            end_survivors(run_dir)
-            for number in run_dir.shard_numbers():
-                run_dir.shard_lock(number).unlink(missing_ok=True)
+        with tenants.claim(run_dir, owner):
+            tenants.end_survivors(run_dir)
+            tenants.forget_shards(run_dir)
             for gate in run_dir.gates.glob('*.json'):
                 if not _is_final(gate):
                     gate.unlink()
             run_dir.exit.unlink(missing_ok=True)
+            _start_clock(run_dir, deadline_seconds)
     except OSError as error:
         raise UserError(
             f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)'
@@ -85,18 +89,12 @@ def find(state: Path, wanted: str) -> RunDir:
     return RunDir(path.resolve())
 
 
-def end_survivors(run_dir: RunDir) -> list[str]:
-    """End what a killed shard left running; returns what was ended. Found by the mark in its environment."""
-    mark = f'DOGFOOD_CAPABILITIES={run_dir.capabilities}'
-    return [f'{gone.name} (pid {gone.pid})' for gone in process.end_all(lambda: process.marked(mark))]
-
-
 def prune(state: Path, keep: int = KEPT_RUNS) -> None:
     """Remove the oldest runs and what is left of their chains; never one that still goes on."""
     runs = sorted(path for path in (state / 'runs').iterdir() if (path / 'run.json').is_file())
     for path in runs[:-keep] if keep else runs:
         run_dir = RunDir(path)
-        if _owner_alive(run_dir) or _running_shard(run_dir):
+        if tenants.is_owned(run_dir) or tenants.running(run_dir):
             continue
         identity = read_run(run_dir).id
         for number in run_dir.shard_numbers():
@@ -109,40 +107,18 @@ def prune(state: Path, keep: int = KEPT_RUNS) -> None:
 # -- inside ----------------------------------------------------------------------------------
 
 
-class _Claim:
-    """The run directory for us alone: refused while another script owns it or a shard of it runs."""
-
-    def __init__(self, run_dir: RunDir, owner: int | None) -> None:
-        self.run_dir = run_dir
-        self.owner = owner
-
-    def __enter__(self) -> None:
-        lock = files.try_lock(self.run_dir.lock)
-        if lock is None:
-            raise UserError(f'{self.run_dir.path}: another run is being started there (wait, or name another folder)')
-        self.lock = lock
-        if _owner_alive(self.run_dir):
-            raise UserError(f'{self.run_dir.path}: a run goes on there (wait for it, or name another folder)')
-        if number := _running_shard(self.run_dir):
-            raise UserError(f'{self.run_dir.path}: shard {number} of it still runs (wait for it, or end it)')
-        if self.owner is not None and (its := process.look_up(self.owner)):
-            files.write_json(self.run_dir.owner, {'pid': its.pid, 'started': its.started, 'boot': files.boot_id()})
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.lock)
+def _check_sandbox(options: Options) -> None:
+    if not options.sandbox or options.apart:  # shards on other machines ask there
+        return
+    if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
+        raise UserError(f'--sandbox {options.sandbox}: needs {why}')
 
 
-def _owner_alive(run_dir: RunDir) -> bool:
-    try:
-        said = files.read_json(run_dir.owner)
-        its = process.look_up(said['pid'])
-        return its is not None and its.started == said['started'] and said['boot'] == files.boot_id()
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _running_shard(run_dir: RunDir) -> int | None:
-    return next((number for number in run_dir.shard_numbers() if files.lock_is_held(run_dir.shard_lock(number))), None)
+def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
+    said = read_part(run_dir.run)
+    options = {**said['options'], 'deadline_seconds': deadline_seconds}
+    clock = {'boot': files.boot_id(), 'started_monotonic': time.monotonic()}
+    files.write_json(run_dir.run, {**said, **clock, 'options': options})
 
 
 def _is_final(gate: Path) -> bool:

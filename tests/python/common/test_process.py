@@ -216,6 +216,21 @@ def test_a_reused_pid_is_not_signalled(supervisor: Supervisor) -> None:
     assert child.wait() == -signal.SIGKILL
 
 
+def test_what_dies_of_our_own_interrupt_did_not_die_by_itself(supervisor: Supervisor) -> None:
+    """Ctrl-C goes to a whole process group, and a program that was just started is still in ours."""
+
+    def interrupted(*_: object) -> None:
+        time.sleep(0.2)  # its end and the interrupt are seen at once
+        supervisor.interrupt()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        ran = run(supervisor, 'kill -INT $PPID; kill -INT $$')
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ran.end, ran.status) == (End.INTERRUPTED, None)
+
+
 def test_interrupt_ends_the_running_program_and_starts_no_other(supervisor: Supervisor) -> None:
     threading.Timer(0.2, supervisor.interrupt).start()
     started = time.monotonic()
@@ -243,6 +258,60 @@ def test_what_is_dropped_is_still_scanned() -> None:
         captured.add(b'.' * 99 + b'\n')
     captured.parts()
     assert captured.hits == [b'panic: lost']
+
+
+def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Supervisor) -> None:
+    parent = subprocess.Popen(['bash', '-c', 'sleep 300 & echo; wait'], stdout=subprocess.PIPE)
+    assert parent.stdout
+    with parent.stdout:
+        parent.stdout.readline()
+
+    class EndsParent(frozenset[int]):
+        """Asked about a process after its parent's children were listed, and before it is looked up itself."""
+
+        def __contains__(self, pid: object) -> bool:
+            if pid == parent.pid and alive(parent.pid):
+                parent.kill()
+                while alive(parent.pid):
+                    time.sleep(0.001)
+            return False
+
+    found = process.descendants(os.getpid(), EndsParent())
+    parent.wait()
+    assert [left.parent for left in found] == [os.getpid()]
+    supervisor.end_owner(OWNER)
+
+
+def enclose(supervisor: Supervisor, script: str, seconds: float = 20) -> process.Process:
+    name, _, value = OWNER.partition('=')
+    environment = {'PATH': os.environ['PATH'], name: value}
+    return supervisor.enclose(('bash', '-c', script), env=environment, owner=OWNER, seconds=seconds)
+
+
+def test_what_keeps_an_enclosure_is_no_survivor_and_ends_with_its_owner(supervisor: Supervisor) -> None:
+    first = enclose(supervisor, '(echo ready; sleep 301 & wait) & wait')
+    run(supervisor, 'setsid sleep 300 &')
+    run(supervisor, 'setsid sleep 300 &', owner=OTHER)
+    assert run(supervisor, 'sleep 300', seconds=0.2).end is End.TIMED_OUT
+    assert [left.name for left in supervisor.survivors(OWNER)] == ['sleep', 'sleep']
+    assert [gone.name for gone in supervisor.end_owner(OTHER)] == ['sleep']
+    assert process.is_alive(first)
+    assert [gone.name for gone in supervisor.end_owner(OWNER)] == ['sleep', 'sleep']
+    assert not process.is_alive(first)
+
+
+@pytest.mark.parametrize(
+    ('script', 'why'),
+    [
+        ('echo no room >&2; exit 1', 'no room'),
+        ('echo ready', 'ready'),
+        ('sleep 300 & wait', 'bash was not ready within 0.3 s'),
+    ],
+)
+def test_an_enclosure_that_does_not_come_to_stand_leaves_nothing(supervisor: Supervisor, script: str, why: str) -> None:
+    with pytest.raises(OSError, match=f'^{why}$'):
+        enclose(supervisor, script, seconds=0.3)
+    assert process.descendants(os.getpid()) == []
 
 
 @pytest.mark.parametrize('chunk', [1, 7, 64, 5000])

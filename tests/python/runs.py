@@ -1,0 +1,248 @@
+"""Whole runs for tests: a place of their own, dogfood.sh on a corpus there, and what it left.
+
+    def test_it(place: Place) -> None:
+        done = place.run(journey('greet', 'echo hello', expect={'stdout': {'contains': 'hello'}}))
+        assert (done.exit, done.verdicts) == (0, {'greet': 'passed'})
+
+`place` is a fixture of tests/python/dogfood/conftest.py. A run that a test wants to disturb is begun
+with `start`; `wait` gives what `run` gives. Journeys that should prove how often they ran append to
+the ledger, which lies outside of every chain's folder.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from hack.common import files, process
+from hack.dogfood import bundle, workspace
+from hack.dogfood.rundir import RunDir
+
+HOUSE = Path(__file__).resolve().parents[2]
+DOGFOOD = HOUSE / 'hack/dogfood/dogfood.sh'
+JOURNEYS = HOUSE / 'hack/dogfood/run_journeys.py'
+PYTHON = HOUSE / '.venv/bin/python'
+WAIT_SECONDS = 30.0
+
+Json = Mapping[str, Any]
+Found = TypeVar('Found')
+
+
+def journey(id: str, *steps: str | Json, expect: Json | None = None, **said: Any) -> dict[str, Any]:
+    """One journey of a corpus; a step given as text expects exit 0, the last one `expect` where that is given."""
+    made = [dict(step) if isinstance(step, Mapping) else {'run': step, 'expect': {'exit': 0}} for step in steps]
+    if expect is not None:
+        made[-1]['expect'] = expect
+    return {'id': id, 'promise': f'{id} does what it should.', **said, 'steps': made}
+
+
+class Done(NamedTuple):
+    """A run that has ended. `exit` is the script's own status: 128 + n after signal n."""
+
+    exit: int
+    out: str
+    err: str
+    run_dir: RunDir
+
+    @property
+    def bundle(self) -> dict[str, Any]:
+        return bundle.read(self.run_dir.bundle)
+
+    @property
+    def journeys(self) -> dict[str, dict[str, Any]]:
+        """What the bundle says of each journey, by id."""
+        return {said['id']: said for said in self.bundle['journeys']}
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        return {name: said['verdict'] for name, said in self.journeys.items()}
+
+    @property
+    def causes(self) -> dict[str, str]:
+        return {name: said['cause'] for name, said in self.journeys.items() if said['cause']}
+
+    @property
+    def said_exit(self) -> str | None:
+        """What RUN_DIR/exit holds."""
+        return self.run_dir.exit.read_text().strip() if self.run_dir.exit.exists() else None
+
+    def events(self, shard: int = 1) -> list[dict[str, Any]]:
+        return files.read_jsonl(self.run_dir.results(shard))[0]
+
+
+class Live(NamedTuple):
+    """A run that goes on: `script` is dogfood.sh, the leader of its own process group."""
+
+    script: subprocess.Popen[bytes]
+    run_dir: RunDir
+    out: Path
+    err: Path
+
+    def wait(self, seconds: float = WAIT_SECONDS) -> Done:
+        try:
+            status = self.script.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.script.pid, signal.SIGKILL)
+            self.script.wait()
+            raise AssertionError(f'still running after {seconds} s:\n{self._said()}') from None
+        return Done(status if status >= 0 else 128 - status, _text(self.out), _text(self.err), self.run_dir)
+
+    def until(self, look: Callable[[], Found | None], seconds: float = WAIT_SECONDS) -> Found:
+        """What `look` says as soon as it says something; fails where the run ends or the time is up before."""
+        last = time.monotonic() + seconds
+        while True:
+            ended = self.script.poll() is not None or time.monotonic() > last
+            if found := look():
+                return found
+            assert not ended, f'it did not come so far:\n{self._said()}'
+            time.sleep(0.005)
+
+    def shard(self, number: int = 1) -> process.Process:
+        """The process of a shard, once it holds its lock and has said so."""
+
+        def look() -> process.Process | None:
+            if not self.run_dir.results(number).exists():
+                return None
+            starts = [event for event in _events(self.run_dir, number) if event['event'] == 'shard-start']
+            return process.look_up(starts[-1]['pid']) if starts else None
+
+        return self.until(look)
+
+    def until_started(self, journey: str, shard: int = 1) -> None:
+        """Until the journey's steps begin."""
+        self.until(
+            lambda: any(
+                event['event'] == 'start' and event['journey'] == journey for event in _events(self.run_dir, shard)
+            )
+        )
+
+    def _said(self) -> str:
+        return _text(self.out) + _text(self.err)
+
+
+class Place(NamedTuple):
+    """A folder to run in: corpus, state, temporary folder, ledger; short of path."""
+
+    path: Path
+
+    @property
+    def tmp(self) -> Path:
+        """TMPDIR: where the chains' folders are made."""
+        return self.path / 'tmp'
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / 'ledger'
+
+    def ran(self) -> list[str]:
+        """The lines journeys have written to the ledger."""
+        return _text(self.ledger).splitlines()
+
+    def corpus(self, *journeys: Json, name: str = 'corpus.yaml', **said: Any) -> Path:
+        """Write a feature. `@LEDGER@` in any text is the ledger's path."""
+        text = json.dumps({'feature': 'trial', **said, 'journeys': journeys}, indent=1)
+        path = self.path / name
+        path.write_text(text.replace('@LEDGER@', str(self.ledger)))
+        return path
+
+    def environment(self, **changed: str | None) -> dict[str, str]:
+        """The caller's environment of a run; None removes a variable."""
+        merged: dict[str, str | None] = {**os.environ, 'TMPDIR': str(self.tmp), **changed}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def start(
+        self,
+        *asked: str | Json,
+        run_dir: Path | None = None,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str | None] | None = None,
+        resume: bool = False,
+        shards: int = 2,
+        **said: Any,
+    ) -> Live:
+        """Begin dogfood.sh. `asked`: options as text, journeys as mappings (none: the corpus written before).
+
+        `before`: a program that is given the command line to run (strace, faketime, …). `said`: of the feature.
+        """
+        options = [one for one in asked if isinstance(one, str)]
+        journeys = [one for one in asked if not isinstance(one, str)]
+        if journeys:
+            self.corpus(*journeys, **said)
+        where = run_dir or self.path / 'run'
+        target = ('--resume', str(where)) if resume else ('--run-dir', str(where), '--shards', str(shards))
+        given = ('corpus.yaml',) if (self.path / 'corpus.yaml').exists() and not resume else ()
+        number = len(list(self.path.glob('*.out')))
+        out, err = self.path / f'{number}.out', self.path / f'{number}.err'
+        with out.open('wb') as to_out, err.open('wb') as to_err:
+            script = subprocess.Popen(
+                [*before, str(DOGFOOD), *target, *options, *given],
+                stdin=subprocess.DEVNULL,
+                stdout=to_out,
+                stderr=to_err,
+                cwd=self.path,
+                env=self.environment(**(environment or {})),
+                process_group=0,
+            )
+        return Live(script, RunDir(where), out, err)
+
+    def run(self, *asked: str | Json, **more: Any) -> Done:
+        """dogfood.sh from its beginning to its end; arguments as for `start`."""
+        return self.start(*asked, **more).wait()
+
+    def resume(self, *asked: str, **more: Any) -> Done:
+        """Go on with the run of this place."""
+        return self.run(*asked, resume=True, **more)
+
+    def verb(self, *arguments: str, before: Sequence[str] = (), **changed: str | None) -> Done:
+        """run_journeys.py; `run_dir` of what it gives is that of this place."""
+        done = subprocess.run(
+            [*before, str(PYTHON), str(JOURNEYS), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=self.path,
+            env=self.environment(**changed),
+            timeout=WAIT_SECONDS,
+        )
+        out, err = done.stdout.decode(), done.stderr.decode()
+        return Done(done.returncode, out, err, RunDir(self.path / 'run'))
+
+    def processes(self) -> list[process.Process]:
+        """All live processes whose environment or folder tells that they belong to this place."""
+        return [found for found in map(process.look_up, self._pids()) if found and found.state not in 'ZX']
+
+    def clean(self) -> None:
+        last = time.monotonic() + 10
+        while (left := self.processes()) and time.monotonic() < last:
+            for one in left:
+                process.send(one, signal.SIGKILL)
+            time.sleep(0.01)
+        workspace.remove_tree(str(self.path))
+
+    def _pids(self) -> list[int]:
+        wanted = os.fsencode(self.path)
+        own = os.getpid()
+        return [
+            pid
+            for pid in (int(name) for name in os.listdir('/proc') if name.isdigit())
+            if pid != own and (wanted in process.environment_of(pid) or _folder_of(pid).startswith(wanted))
+        ]
+
+
+def _folder_of(pid: int) -> bytes:
+    try:
+        return os.readlink(os.fsencode(f'/proc/{pid}/cwd'))
+    except OSError:
+        return b''
+
+
+def _events(run_dir: RunDir, shard: int) -> list[dict[str, Any]]:
+    path = run_dir.results(shard)
+    return files.read_jsonl(path)[0] if path.exists() else []
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors='replace') if path.exists() else ''
