@@ -157,6 +157,13 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
 
 # -- order -------------------------------------------------------------------------------------
 
+SMOKE_IN_A_ROW = (
+    journey('s1', 't1', tier='smoke'),
+    journey('s2', 't2', 't1', tier='smoke'),
+    journey('s3', 't3', 't2', tier='smoke'),
+    journey('s4', '', 't3', tier='smoke'),
+)
+
 
 @pytest.mark.parametrize(
     ('journeys', 'shards', 'expected'),
@@ -196,6 +203,12 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
             1,
             'b,c,a',
         ),
+        (  # however deep a tier goes, the next one comes after it
+            [*SMOKE_IN_A_ROW, journey('c', '', 't1')],
+            1,
+            's1,s2,s3,s4,c',
+        ),
+        ([*SMOKE_IN_A_ROW, journey('c', 't1')], 1, 's1,s2,s3,s4,c'),
         (  # 3 + 3 against 2 + 2 + 2
             [journey(f'{name}', steps=steps) for name, steps in zip('abcde', (3, 3, 2, 2, 2), strict=True)],
             2,
