@@ -173,6 +173,11 @@ SMOKE_IN_A_ROW = (
         ([journey('b'), journey('a')], 2, 'a\nb'),
         ([journey('a'), journey('b', steps=2)], 1, 'b a'),  # the longest first
         ([journey('a'), journey('b', steps=2)], 2, 'b\na'),
+        (  # of equal shards the one with the longest chain first
+            [journey(name, steps=steps) for name, steps in zip('abcd', (5, 4, 3, 2), strict=True)],
+            2,
+            'a d\nb c',
+        ),
         ([journey('a', steps=9), journey('b', gating=True)], 1, 'b a'),  # gates before all others
         ([journey('a', gating=True), journey('b', gating=True, steps=2), journey('c', steps=3)], 1, 'b a c'),
         (  # a gate anywhere in the chain counts
@@ -340,6 +345,11 @@ def test_a_selection_of_nothing_is_refused(only: list[str], tiers: list[str], pr
     with pytest.raises(UserError) as refused:
         chains.select(CORPUS, only, tiers)
     assert list(refused.value.problems) == problems
+
+
+@pytest.mark.parametrize(('known', 'named'), [('abcde', 'a, b, c, d, e'), ('abcdef', 'a, b, c, d, e, …')])
+def test_of_names_that_are_known_five_are_enough(known: str, named: str) -> None:
+    assert chains.suggestion('xyz', known) == f' (known are {named})'
 
 
 def test_unknown_names_are_refused_in_order() -> None:
