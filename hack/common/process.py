@@ -360,6 +360,10 @@ class Supervisor:
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
+    def was_interrupted(self) -> bool:
+        """Whether it is so now: a signal may come at any moment."""
+        return self.interrupted
+
     def interrupt(self) -> None:
         self._interrupts += 1
         os.write(self._waker, b'!')
@@ -431,7 +435,7 @@ class Supervisor:
         self._settle(owner, pipes)
         if end is not None:
             return Ran(end, None, took, out, err, excused_seconds=excused)
-        if os.WIFSIGNALED(status) and self.interrupted:  # Ctrl-C hits it too, until it has a session of its own
+        if os.WIFSIGNALED(status) and self.was_interrupted():  # Ctrl-C hits it too, until it has a session of its own
             return Ran(End.INTERRUPTED, None, took, out, err, excused_seconds=excused)
         if os.WIFSIGNALED(status):
             end, number = End.SIGNALLED, 128 + os.WTERMSIG(status)

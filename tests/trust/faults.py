@@ -99,9 +99,7 @@ PRODUCT_ACTS: Final[Mapping[str, Act]] = {
     'hang deaf to TERM': _broken('hang-on', 'timeout', step={'timeout': '400ms'}),
     'hang in a child': _broken('hang-aside', 'timeout', step={'timeout': '400ms'}),
     'hang and flood': _broken('flood-and-hang', 'timeout', step={'timeout': '400ms'}),
-    'slow': _work(
-        'slow', Fate('failed', 'latency', needs_idle_machine=True), {**DONE, 'latency': '100ms'}, plain=True
-    ),
+    'slow': _work('slow', Fate('failed', 'latency', needs_idle_machine=True), {**DONE, 'latency': '100ms'}, plain=True),
     'never settles': _broken('soon-999', 'stdout', {**DONE, 'within': '150ms'}),
     'fails every attempt': _broken('sometimes-999', 'exit', journey={'retries': 2}),
     'passes one attempt too late': _broken('sometimes-3', 'exit', journey={'retries': 1}),
