@@ -368,6 +368,7 @@ class Supervisor:
         for entry in os.listdir('/proc/self/fd'):
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
+        self.beat: Callable[[], None] = lambda: None  # what is to be done about once a second while a program runs
         self._interrupts = 0
         self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
@@ -532,6 +533,8 @@ class Supervisor:
         self._poll.register(child, select.POLLIN)
         try:
             while True:
+                with contextlib.suppress(OSError):  # not while a program is to be watched
+                    self.beat()
                 now = time.monotonic()
                 if now >= until:
                     waited = _waited_for_processor(pid)
