@@ -159,7 +159,7 @@ def _is_at(file: int, path: Path | str) -> bool:
 
 
 def _born_locked(path: Path | str) -> int | None:
-    """A new file that comes to stand at `path` with its lock on; None where another is there, or where links are not."""
+    """A new file that comes to stand at `path` with its lock on; None where it or links cannot be made."""
     file, beside = tempfile.mkstemp(prefix='.', suffix='.lock', dir=os.path.dirname(path) or '.')
     try:
         os.fchmod(file, 0o644)

@@ -17,7 +17,7 @@ CASES_PER_RUN: Final = 4
 SHARDS: Final = (3, 1, 64, 2, 7)
 
 # Kinds of runs. In the first ones all is known beforehand; the others are disturbed at a random moment, and resumed.
-EXACT: Final = ('plain', 'gates', 'write limit', 'all required', 'apart', 'part lost', 'nothing passes')
+EXACT: Final = ('plain', 'gates', 'write limit', 'all required', 'apart', 'part lost', 'nothing passes', 'sandboxed')
 DISTURBED: Final = (
     'shard killed',
     'all killed',
@@ -34,7 +34,7 @@ BY_MOUNT: Final = ('disk full', 'inodes used up', 'read-only', 'run directory fu
 # Their order in a campaign: every kind is in each 24 runs, and as many runs again are plain.
 KINDS: Final = (
     *('plain', 'shard killed', 'gates', 'TERM', 'plain', 'write limit', 'disk full', 'plain', 'all killed', 'apart'),
-    *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'plain'),
+    *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'sandboxed'),
     *('Ctrl-C', 'run directory full', 'nothing passes', 'plain', 'inodes used up'),
 )
 
@@ -109,7 +109,7 @@ def run_of(seed: int, number: int) -> Run:
 
 
 def case(seed: int, number: int) -> Case:
-    """The case of that number. Chain `a` is for product faults, `b` for harness faults, `c` is sound or lacks a need."""
+    """The case of that number. Chain `a` is for product faults, `b` for harness faults, `c` is sound."""
     random = Random(f'case {seed}/{number}')
     run = run_of(seed, number)
     words: list[str] = []
@@ -242,7 +242,11 @@ def _spoilt(drafts: list[_Draft], spoiler: Spoiler) -> list[_Draft]:
     """A journey after an establisher, and before all that require its token, that spoils it."""
     token = _sole(drafts)
     if not token:
-        drafts = [*drafts, _Draft(('y',), (), drafts[0].tier), _Draft((), ('y', *drafts[0].establishes), len(TIERS) - 1)]
+        drafts = [
+            *drafts,
+            _Draft(('y',), (), drafts[0].tier),
+            _Draft((), ('y', *drafts[0].establishes), len(TIERS) - 1),
+        ]
         token = 'y'
     at = next(at for at, draft in enumerate(drafts) if token in draft.establishes)
     spoiling = _Draft(('x',), (token,), drafts[at].tier, spoiler=spoiler, spoils=token)

@@ -99,9 +99,7 @@ PRODUCT_ACTS: Final[Mapping[str, Act]] = {
     'hang deaf to TERM': _broken('hang-on', 'timeout', step={'timeout': '400ms'}),
     'hang in a child': _broken('hang-aside', 'timeout', step={'timeout': '400ms'}),
     'hang and flood': _broken('flood-and-hang', 'timeout', step={'timeout': '400ms'}),
-    'slow': _work(
-        'slow', Fate('failed', 'latency', needs_idle_machine=True), {**DONE, 'latency': '100ms'}, plain=True
-    ),
+    'slow': _work('slow', Fate('failed', 'latency', needs_idle_machine=True), {**DONE, 'latency': '100ms'}, plain=True),
     'never settles': _broken('soon-999', 'stdout', {**DONE, 'within': '150ms'}),
     'fails every attempt': _broken('sometimes-999', 'exit', journey={'retries': 2}),
     'passes one attempt too late': _broken('sometimes-3', 'exit', journey={'retries': 1}),
@@ -164,7 +162,7 @@ SPOILERS: Final[Mapping[str, Spoiler]] = {
         'marker of another attempt': f'sed -i \'s/"chain_attempt": /&9/\' {_MARKER}',
         'marker of another run': f'sed -i \'s/"run": "/&2019/\' {_MARKER}',
         'marker under a wrong seal': f'sed -i \'s/"seal": "../&00/\' {_MARKER}',
-        'marker made a folder': f'rm {_MARKER}; mkdir {_MARKER}',
+        'marker made a link to nowhere': f'ln -sf /nowhere {_MARKER}',
         'marker of no object': f'echo 17 >{_MARKER}',
         'work folder taken': 'for victim in {victims}; do : >"${DOGFOOD_DATA_DIR%/data}/work/$victim"; done',
     }.items()
