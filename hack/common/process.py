@@ -330,13 +330,31 @@ def reap() -> bool:
     return True
 
 
-def output(argv: Sequence[str], seconds: float) -> str | None:
-    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
+    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+    until = time.monotonic() + seconds
+    return [_output(child, until) for child in [_ask(command) for command in commands]]
+
+
+def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
     try:
-        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
-    except (OSError, subprocess.SubprocessError):
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError:
         return None
-    return ran.stdout.decode('utf-8', 'replace').strip()
+
+
+def _output(child: subprocess.Popen[bytes] | None, until: float) -> str | None:
+    if child is None:
+        return None
+    with child:
+        try:
+            said, _ = child.communicate(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return None
+    return None if child.returncode else said.decode('utf-8', 'replace').strip()
 
 
 class Supervisor:
@@ -362,6 +380,10 @@ class Supervisor:
         self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
+
+    def was_interrupted(self) -> bool:
+        """Whether it is so now: a signal may come at any moment."""
+        return self.interrupted
 
     def interrupt(self) -> None:
         self._interrupts += 1

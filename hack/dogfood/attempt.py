@@ -175,7 +175,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature)
+    crashes = oracles.crash_pattern(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
@@ -226,7 +226,7 @@ def _judged(
         record['first'] = _record(run, step, samples.first.ran, f'step-{number}-first')
     records.append(record)
     if ran.end is End.TIMED_OUT:
-        late = oracles.finding('timeout', f'to end within {limit:g} s', 'it was still running')
+        late = oracles.finding('timeout', f'to end within {round(limit, 3):g} s', 'it was still running')
         found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
     for entry in found:
         entry['step'], entry['evidence'] = number, _evidence_of(record, entry)

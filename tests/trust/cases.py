@@ -109,7 +109,7 @@ def run_of(seed: int, number: int) -> Run:
 
 
 def case(seed: int, number: int) -> Case:
-    """The case of that number. Chain `a` is for product faults, `b` for harness faults, `c` is sound."""
+    """The case of that number. Chain `a` is for product faults, `b` for harness faults, `c` for neither."""
     random = Random(f'case {seed}/{number}')
     run = run_of(seed, number)
     words: list[str] = []
@@ -242,11 +242,8 @@ def _spoilt(drafts: list[_Draft], spoiler: Spoiler) -> list[_Draft]:
     """A journey after an establisher, and before all that require its token, that spoils it."""
     token = _sole(drafts)
     if not token:
-        drafts = [
-            *drafts,
-            _Draft(('y',), (), drafts[0].tier),
-            _Draft((), ('y', *drafts[0].establishes), len(TIERS) - 1),
-        ]
+        last = _Draft((), ('y', *drafts[0].establishes), len(TIERS) - 1)
+        drafts = [*drafts, _Draft(('y',), (), drafts[0].tier), last]
         token = 'y'
     at = next(at for at, draft in enumerate(drafts) if token in draft.establishes)
     spoiling = _Draft(('x',), (token,), drafts[at].tier, spoiler=spoiler, spoils=token)
