@@ -32,6 +32,7 @@ _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a ma
 _WORTH_WAITING: Final = 0.05  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PF_FORKNOEXEC: Final = 0x40
 
 
 class End(Enum):
@@ -114,6 +115,7 @@ class Process(NamedTuple):
     group: int
     session: int
     terminal: int = 0  # its number; 0: none
+    is_copy: bool = False  # of its parent: it has not become a program yet
 
 
 def look_up(pid: int) -> Process | None:
@@ -125,8 +127,9 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
+    parent, group, session, terminal, _, flags = map(int, fields[1:7])
     return Process(
-        pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[4])
+        pid, int(fields[19]), name, fields[0], parent, group, session, terminal, bool(flags & _PF_FORKNOEXEC)
     )
 
 
@@ -445,6 +448,8 @@ class Supervisor:
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
         end, excused = self._watch(child.pid, pipes, seconds)
+        if end is None and _killed_before_it_began(child.pid):  # Ctrl-C hits it until it has a session of its own
+            end = End.INTERRUPTED
         if end is None:
             _, status, used = os.wait4(child.pid, 0)
         else:
@@ -454,8 +459,6 @@ class Supervisor:
         self._settle(owner, pipes)
         if end is not None:
             return Ran(end, None, took, out, err, excused_seconds=excused)
-        if os.WIFSIGNALED(status) and self.was_interrupted():  # Ctrl-C hits it too, until it has a session of its own
-            return Ran(End.INTERRUPTED, None, took, out, err, excused_seconds=excused)
         if os.WIFSIGNALED(status):
             end, number = End.SIGNALLED, 128 + os.WTERMSIG(status)
         else:
@@ -648,6 +651,15 @@ class Supervisor:
 
         end_all(of_this_run, grace)
         reap()
+
+
+def _killed_before_it_began(pid: int) -> bool:
+    """Whether a child that has ended, and was not reaped yet, was killed when it was still a copy of us."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code == os.CLD_EXITED:
+        return False
+    its = look_up(pid)
+    return its is not None and its.is_copy
 
 
 def _hear_all_signals() -> None:

@@ -116,8 +116,10 @@ def _arguments(table: Table, run_dir: Path) -> list[str]:
     options = ['--report-only'] * table.run.report_only + ['--require-all'] * (table.run.kind == 'all required')
     if table.run.kind == 'deadline':
         options += ['--deadline', f'{table.random.randint(200, 1200)}ms']
-    if table.run.kind == 'apart' or table.run.kind == 'part lost':
+    if table.run.kind in ('apart', 'part lost'):
         options += ['--apart']
+    if table.run.kind == 'sandboxed':
+        options += ['--sandbox', 'bwrap']
     shards = ['--shards', str(table.run.shards)]
     return [*shards, '--run-dir', str(run_dir), '--product-path', str(PRODUCT), *options, *map(str, table.files)]
 

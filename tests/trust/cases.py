@@ -17,7 +17,7 @@ CASES_PER_RUN: Final = 4
 SHARDS: Final = (3, 1, 64, 2, 7)
 
 # Kinds of runs. In the first ones all is known beforehand; the others are disturbed at a random moment, and resumed.
-EXACT: Final = ('plain', 'gates', 'write limit', 'all required', 'apart', 'part lost', 'nothing passes')
+EXACT: Final = ('plain', 'gates', 'write limit', 'all required', 'apart', 'part lost', 'nothing passes', 'sandboxed')
 DISTURBED: Final = (
     'shard killed',
     'all killed',
@@ -34,7 +34,7 @@ BY_MOUNT: Final = ('disk full', 'inodes used up', 'read-only', 'run directory fu
 # Their order in a campaign: every kind is in each 24 runs, and as many runs again are plain.
 KINDS: Final = (
     *('plain', 'shard killed', 'gates', 'TERM', 'plain', 'write limit', 'disk full', 'plain', 'all killed', 'apart'),
-    *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'plain'),
+    *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'sandboxed'),
     *('Ctrl-C', 'run directory full', 'nothing passes', 'plain', 'inodes used up'),
 )
 

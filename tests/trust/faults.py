@@ -162,7 +162,7 @@ SPOILERS: Final[Mapping[str, Spoiler]] = {
         'marker of another attempt': f'sed -i \'s/"chain_attempt": /&9/\' {_MARKER}',
         'marker of another run': f'sed -i \'s/"run": "/&2019/\' {_MARKER}',
         'marker under a wrong seal': f'sed -i \'s/"seal": "../&00/\' {_MARKER}',
-        'marker made a folder': f'rm {_MARKER}; mkdir {_MARKER}',
+        'marker made a link to nowhere': f'ln -sf /nowhere {_MARKER}',
         'marker of no object': f'echo 17 >{_MARKER}',
         'work folder taken': 'for victim in {victims}; do : >"${DOGFOOD_DATA_DIR%/data}/work/$victim"; done',
     }.items()
