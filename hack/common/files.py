@@ -31,8 +31,11 @@ def boot_id() -> str:
         return ''
 
 
-def write_atomic(path: Path | str, data: str | bytes) -> None:
-    """Replace `path` as a whole: a reader sees the old content or the new, never a part."""
+def write_atomic(path: Path | str, data: str | bytes, durable: bool = False) -> None:
+    """Replace `path` as a whole: a reader sees the old content or the new, never a part.
+
+    `durable`: so does whoever comes after a power cut.
+    """
     target = os.fspath(path)
     descriptor, beside = tempfile.mkstemp(prefix='.', suffix='.new', dir=os.path.dirname(target) or '.')
     try:
@@ -40,14 +43,17 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
             # A lone surrogate, as JSON may hold one, is written as the escape that JSON has for it.
             file.write(data.encode('utf-8', 'backslashreplace') if isinstance(data, str) else data)
             os.fchmod(file.fileno(), 0o644)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(beside, target)
     except BaseException:
         os.unlink(beside)
         raise
 
 
-def write_json(path: Path | str, value: Any) -> None:
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n')
+def write_json(path: Path | str, value: Any, durable: bool = False) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n', durable)
 
 
 def compact(value: Any) -> str:
@@ -73,7 +79,7 @@ class JsonLines:
 
     def __init__(self, path: Path | str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._synced = time.monotonic()
+        self._synced, self._unsynced = time.monotonic(), False
         _heal(self._file)
 
     def append(self, *values: Mapping[str, Any]) -> None:
@@ -86,12 +92,17 @@ class JsonLines:
         except OSError:
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
+        self._unsynced = True
+        self.sync_if_due()
+
+    def sync_if_due(self) -> None:
+        """Sync what was appended, unless that was done less than a second ago; raises OSError."""
+        if self._unsynced and time.monotonic() - self._synced >= SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
         os.fdatasync(self._file)
-        self._synced = time.monotonic()
+        self._synced, self._unsynced = time.monotonic(), False
 
     def close(self) -> None:
         os.close(self._file)
@@ -119,6 +130,21 @@ def read_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], tuple[int, ...]]
     objects = [_object(line) for line in lines]
     broken = tuple(number for number, value in enumerate(objects, 1) if value is None)
     return [value for value in (*objects, _object(last)) if value is not None], broken
+
+
+def heal_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], int]:
+    """The objects of a file that nobody else writes, and how many damaged lines were taken out of it; raises OSError.
+
+    Where there were any, the file as it was is kept beside it, as `.damaged`. No objects where there is no file.
+    """
+    try:
+        objects, broken = read_jsonl(path)
+    except FileNotFoundError:
+        return [], 0
+    if broken:
+        write_atomic(f'{os.fspath(path)}.damaged', Path(path).read_bytes())
+        write_atomic(path, ''.join(map(compact, objects)), durable=True)
+    return objects, len(broken)
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and t
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
 _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
-_AROUND: Final = 200  # bytes of a line on each side of a hit
+_AROUND: Final = 1000  # bytes of a line on each side of a hit
 _MOST_HITS: Final = 1000
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
@@ -74,7 +74,7 @@ class Captured:
         if self._scan and len(self.hits) < _MOST_HITS:
             # What stays on both sides is looked at again later: a match across a cut is found twice, never missed.
             seam = self._seam or self._head[-_SEAM:]
-            found = map(_line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
+            found = map(line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
             self.hits = list(dict.fromkeys((*self.hits, *found)))[:_MOST_HITS]
             self._seam = (seam + self._tail[:lost])[-_SEAM:]
         self.dropped += lost
@@ -86,8 +86,8 @@ class Captured:
         return (self._head, self._tail) if self.dropped else (self._head + self._tail, b'')
 
 
-def _line_around(match: re.Match[bytes]) -> bytes:
-    """The match within its line, as far as that is near."""
+def line_around(match: re.Match[bytes]) -> bytes:
+    """The match within its line, or within so much of it as is near."""
     data, (start, end) = match.string, match.span()
     before = data[max(0, start - _AROUND) : start].rpartition(b'\n')[2]
     return before + match.group() + data[end : end + _AROUND].partition(b'\n')[0]
@@ -371,6 +371,7 @@ class Supervisor:
         for entry in os.listdir('/proc/self/fd'):
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
+        self.beat: Callable[[], None] = lambda: None  # what is to be done about once a second while a program runs
         self._interrupts = 0
         self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
@@ -531,6 +532,8 @@ class Supervisor:
         self._poll.register(child, select.POLLIN)
         try:
             while True:
+                with contextlib.suppress(OSError):  # not while a program is to be watched
+                    self.beat()
                 now = time.monotonic()
                 if now >= until:
                     waited = _waited_for_processor(pid)

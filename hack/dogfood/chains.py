@@ -68,14 +68,12 @@ def suggestion(name: str, known: Collection[str]) -> str:
 
 
 def _nothing_selected(only: Collection[str], tiers: Collection[str]) -> str:
+    names, among = ', '.join(sorted(only)), ' or '.join(sorted(tiers, key=TIERS.index))
     if FAILED in only:
-        return (
-            f'only: none of {", ".join(sorted(only))} is in what was asked for (leave {FAILED} out if nothing failed)'
-        )
+        return f'only: none of {names} is in what was asked for (leave {FAILED} out if nothing failed)'
     if not only:
-        return f'tiers: no journey is of {" or ".join(sorted(tiers, key=TIERS.index))} (name another tier)'
-    wanted = ' or '.join(sorted(tiers, key=TIERS.index))
-    return f'only: none of {", ".join(sorted(only))} is of {wanted} (name another tier)'
+        return f'tiers: no journey is of {among} (name another tier)'
+    return f'only: none of {names} is of {among} (name another tier)'
 
 
 def _with_required(journeys: Mapping[str, Journey], asked: Iterable[str]) -> set[str]:

@@ -118,7 +118,7 @@ def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
     said = read_part(run_dir.run)
     options = {**said['options'], 'deadline_seconds': deadline_seconds}
     clock = {'boot': files.boot_id(), 'started_monotonic': time.monotonic()}
-    files.write_json(run_dir.run, {**said, **clock, 'options': options})
+    files.write_json(run_dir.run, {**said, **clock, 'options': options}, durable=True)
 
 
 def _is_final(gate: Path) -> bool:
@@ -133,11 +133,11 @@ def _write(run_dir: RunDir, identity: str, now: datetime, corpus: Corpus, plan: 
         folder.mkdir(exist_ok=True)
     for job in jobs(corpus, plan):
         run_dir.shard(job.shard).mkdir(parents=True, exist_ok=True)
-        files.write_atomic(run_dir.job(job.shard), files.compact(codec.encode(job)))
+        files.write_atomic(run_dir.job(job.shard), files.compact(codec.encode(job)), durable=True)
     files.write_atomic(run_dir.plan_lines, chains.lines(plan) + '\n')
-    files.write_atomic(run_dir.plan, files.compact(chains.as_json(plan, corpus.journeys)))
+    files.write_atomic(run_dir.plan, files.compact(chains.as_json(plan, corpus.journeys)), durable=True)
     # The last one: a directory without it is no run.
-    files.write_json(run_dir.run, _run(identity, now, corpus, plan, asked))
+    files.write_json(run_dir.run, _run(identity, now, corpus, plan, asked), durable=True)
 
 
 def jobs(corpus: Corpus, plan: Plan) -> list[Job]:

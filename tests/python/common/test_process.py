@@ -341,14 +341,29 @@ def test_hits_are_bounded_and_each_stands_once() -> None:
     for number in range(5000):
         captured.add(b'panic: %d\n' % number)
         captured.add(b'panic: again\n')
-    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
     captured.parts()
     assert captured.hits[:3] == [b'panic: 0', b'panic: again', b'panic: 1']
     assert len(captured.hits) == len(set(captured.hits)) == 1000
     captured = Captured(200, re.compile(b'panic:'))
-    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
+    captured.add(b'.' * 1500 + b'panic: far' + b'.' * 1500)
     captured.parts()
-    assert captured.hits == [b'.' * 200 + b'panic: far' + b'.' * 196]
+    assert captured.hits == [b'.' * 1000 + b'panic: far' + b'.' * 996]
+
+
+@pytest.mark.parametrize(
+    ('data', 'line'),
+    [
+        (b'panic:', b'panic:'),
+        (b'\npanic: x', b'panic: x'),
+        (b'a\nb panic: c\nd', b'b panic: c'),
+        (b'a\n' + b'b' * 1001 + b'panic:' + b'c' * 1001, b'b' * 1000 + b'panic:' + b'c' * 1000),
+        (b'a\n' + b'b' * 1000 + b'panic:' + b'c' * 1000 + b'\n', b'b' * 1000 + b'panic:' + b'c' * 1000),
+    ],
+)
+def test_line_around(data: bytes, line: bytes) -> None:
+    match = re.search(b'panic:', data)
+    assert match
+    assert process.line_around(match) == line
 
 
 def test_what_a_run_used_and_what_it_was_excused_for(supervisor: Supervisor) -> None:

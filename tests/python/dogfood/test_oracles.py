@@ -265,6 +265,7 @@ def test_bytes_that_are_no_text_are_written_out() -> None:
         (TextCheck(equals='ab1234567890yz'), 'ac', 'yz', ['equals ab1234567890yz'], []),
         (TextCheck(equals='ab1234567890yz'), 'ab', 'zz', ['equals ab1234567890yz'], []),
         (TextCheck(equals='ab12345678901yz'), 'ab', 'yz', ['equals ab12345678901yz'], []),
+        (TextCheck(equals='ab\ud8001234567yz!'), 'ab', 'yz!', [], ['equals ab\ud8001234567yz!']),
         (TextCheck(contains=('ab', 'yz')), 'ab', 'yz', [], []),
         (TextCheck(contains=('abyz', 'cut')), 'ab', 'yz', [], ['contains abyz', 'contains cut']),
         (TextCheck(not_contains=('ab',)), 'ab', 'yz', ['does not contain ab'], []),
