@@ -31,7 +31,7 @@ DISTURBED: Final = (
     'run directory full',
 )
 BY_MOUNT: Final = ('disk full', 'inodes used up', 'read-only', 'run directory full')
-# Their order in a campaign: every kind is in each 24 runs, and as many runs again are plain.
+# Their order in a campaign: every kind is among each 24 runs.
 KINDS: Final = (
     *('plain', 'shard killed', 'gates', 'TERM', 'plain', 'write limit', 'disk full', 'plain', 'all killed', 'apart'),
     *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'sandboxed'),

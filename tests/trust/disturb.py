@@ -83,10 +83,18 @@ def disk(at: Path, options: str) -> Iterator[Path]:
 
 def may_mount() -> bool:
     """Whether this user can have a disk of its own: tried, in a name space that is gone at once."""
-    tried = subprocess.run(
-        ['unshare', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], stdin=subprocess.DEVNULL, capture_output=True
-    )
-    return tried.returncode == 0
+    return _works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')
+
+
+def has_sandbox() -> bool:
+    return _works('bwrap', '--ro-bind', '/', '/', '--unshare-pid', '--unshare-net', 'true')
+
+
+def _works(*argv: str) -> bool:
+    try:
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def fill(disk: Path) -> None:
