@@ -20,7 +20,7 @@ _DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).enco
 
 def utc_now() -> str:
     """Now, as UTC ISO 8601 with milliseconds."""
-    return datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
+    return datetime.now(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00') + 'Z'
 
 
 def boot_id() -> str:
@@ -31,8 +31,11 @@ def boot_id() -> str:
         return ''
 
 
-def write_atomic(path: Path | str, data: str | bytes) -> None:
-    """Replace `path` as a whole: a reader sees the old content or the new, never a part."""
+def write_atomic(path: Path | str, data: str | bytes, durable: bool = False) -> None:
+    """Replace `path` as a whole: a reader sees the old content or the new, never a part.
+
+    `durable`: so does whoever comes after a power cut.
+    """
     target = os.fspath(path)
     descriptor, beside = tempfile.mkstemp(prefix='.', suffix='.new', dir=os.path.dirname(target) or '.')
     try:
@@ -40,14 +43,17 @@ def write_atomic(path: Path | str, data: str | bytes) -> None:
             # A lone surrogate, as JSON may hold one, is written as the escape that JSON has for it.
             file.write(data.encode('utf-8', 'backslashreplace') if isinstance(data, str) else data)
             os.fchmod(file.fileno(), 0o644)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(beside, target)
     except BaseException:
         os.unlink(beside)
         raise
 
 
-def write_json(path: Path | str, value: Any) -> None:
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n')
+def write_json(path: Path | str, value: Any, durable: bool = False) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + '\n', durable)
 
 
 def compact(value: Any) -> str:
@@ -73,7 +79,7 @@ class JsonLines:
 
     def __init__(self, path: Path | str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._synced = time.monotonic()
+        self._synced, self._unsynced = time.monotonic(), False
         _heal(self._file)
 
     def append(self, *values: Mapping[str, Any]) -> None:
@@ -86,12 +92,17 @@ class JsonLines:
         except OSError:
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
+        self._unsynced = True
+        self.sync_if_due()
+
+    def sync_if_due(self) -> None:
+        """Sync what was appended, unless that was done less than a second ago; raises OSError."""
+        if self._unsynced and time.monotonic() - self._synced >= SYNC_SECONDS:
             self.sync()
 
     def sync(self) -> None:
         os.fdatasync(self._file)
-        self._synced = time.monotonic()
+        self._synced, self._unsynced = time.monotonic(), False
 
     def close(self) -> None:
         os.close(self._file)
@@ -121,6 +132,21 @@ def read_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], tuple[int, ...]]
     return [value for value in (*objects, _object(last)) if value is not None], broken
 
 
+def heal_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], int]:
+    """The objects of a file that nobody else writes, and how many damaged lines were taken out of it; raises OSError.
+
+    Where there were any, the file as it was is kept beside it, as `.damaged`. No objects where there is no file.
+    """
+    try:
+        objects, broken = read_jsonl(path)
+    except FileNotFoundError:
+        return [], 0
+    if broken:
+        write_atomic(f'{os.fspath(path)}.damaged', Path(path).read_bytes())
+        write_atomic(path, ''.join(map(compact, objects)), durable=True)
+    return objects, len(broken)
+
+
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
@@ -130,9 +156,14 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def try_lock(path: Path | str) -> int | None:
-    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
+    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it.
+
+    The file is not there before its lock is held: who finds it free knows that its holder is gone.
+    """
     until = time.monotonic() + _LOOKED_AT_SECONDS
     while True:
+        if not os.path.exists(path) and (born := _born_locked(path)) is not None:
+            return born
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,6 +182,21 @@ def _is_at(file: int, path: Path | str) -> bool:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def _born_locked(path: Path | str) -> int | None:
+    """A new file that comes to stand at `path` with its lock on; None where another is there, or links are not."""
+    file, beside = tempfile.mkstemp(prefix='.', suffix='.lock', dir=os.path.dirname(path) or '.')
+    try:
+        os.fchmod(file, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.link(beside, path)
+    except OSError:
+        os.close(file)
+        return None
+    finally:
+        os.unlink(beside)
+    return file
 
 
 def lock_is_held(path: Path | str) -> bool:

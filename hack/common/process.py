@@ -32,6 +32,7 @@ _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a ma
 _WORTH_WAITING: Final = 0.05  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PF_FORKNOEXEC: Final = 0x40
 
 
 class End(Enum):
@@ -114,6 +115,7 @@ class Process(NamedTuple):
     group: int
     session: int
     terminal: int = 0  # its number; 0: none
+    is_copy: bool = False  # of its parent: it has not become a program yet
 
 
 def look_up(pid: int) -> Process | None:
@@ -125,8 +127,9 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
+    parent, group, session, terminal, _, flags = map(int, fields[1:7])
     return Process(
-        pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[4])
+        pid, int(fields[19]), name, fields[0], parent, group, session, terminal, bool(flags & _PF_FORKNOEXEC)
     )
 
 
@@ -327,13 +330,31 @@ def reap() -> bool:
     return True
 
 
-def output(argv: Sequence[str], seconds: float) -> str | None:
-    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
+    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+    until = time.monotonic() + seconds
+    return [_output(child, until) for child in [_ask(command) for command in commands]]
+
+
+def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
     try:
-        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
-    except (OSError, subprocess.SubprocessError):
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError:
         return None
-    return ran.stdout.decode('utf-8', 'replace').strip()
+
+
+def _output(child: subprocess.Popen[bytes] | None, until: float) -> str | None:
+    if child is None:
+        return None
+    with child:
+        try:
+            said, _ = child.communicate(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return None
+    return None if child.returncode else said.decode('utf-8', 'replace').strip()
 
 
 class Supervisor:
@@ -350,6 +371,7 @@ class Supervisor:
         for entry in os.listdir('/proc/self/fd'):
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
+        self.beat: Callable[[], None] = lambda: None  # what is to be done about once a second while a program runs
         self._interrupts = 0
         self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
@@ -359,6 +381,10 @@ class Supervisor:
         self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
+
+    def was_interrupted(self) -> bool:
+        """Whether it is so now: a signal may come at any moment."""
+        return self.interrupted
 
     def interrupt(self) -> None:
         self._interrupts += 1
@@ -422,6 +448,8 @@ class Supervisor:
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
         end, excused = self._watch(child.pid, pipes, seconds)
+        if end is None and _killed_before_it_began(child.pid):  # Ctrl-C hits it until it has a session of its own
+            end = End.INTERRUPTED
         if end is None:
             _, status, used = os.wait4(child.pid, 0)
         else:
@@ -508,6 +536,8 @@ class Supervisor:
         self._poll.register(child, select.POLLIN)
         try:
             while True:
+                with contextlib.suppress(OSError):  # not while a program is to be watched
+                    self.beat()
                 now = time.monotonic()
                 if now >= until:
                     waited = _waited_for_processor(pid)
@@ -621,6 +651,15 @@ class Supervisor:
 
         end_all(of_this_run, grace)
         reap()
+
+
+def _killed_before_it_began(pid: int) -> bool:
+    """Whether a child that has ended, and was not reaped yet, was killed when it was still a copy of us."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code == os.CLD_EXITED:
+        return False
+    its = look_up(pid)
+    return its is not None and its.is_copy
 
 
 def _hear_all_signals() -> None:

@@ -116,13 +116,13 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
 
 
 def version(shell: Shell, feature: Feature) -> str | None:
-    """The first line that the feature's version command says; None where there is none or it fails."""
+    """The first line that the feature's version command says, masked; None where there is none or it fails."""
     if feature.version is None:
         return None
     environment = workspace.with_variables(shell.environment, feature.env)
     ran = _bash(shell, feature.version, environment, shell.workspace.data, _PROBE_SECONDS)
     _take_notes(shell.workspace.notes)
-    lines = _text(ran.out).join().splitlines()
+    lines = shell.mask.text(_text(ran.out).join()).splitlines()
     return lines[0] if ran.status == 0 and lines else None
 
 
@@ -175,7 +175,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature)
+    crashes = oracles.crash_pattern(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
@@ -322,13 +322,14 @@ def _trouble(shell: Shell, ran: Ran) -> str | None:
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
-    if limited and ran.status == 128 + signal.SIGXFSZ:
-        return 'a file grew past the limit this run was started with (ulimit -f)'
+    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        if ran.status == 128 + signal.SIGXFSZ:
+            return 'a file grew past the limit this run was started with (ulimit -f)'
+        telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if limited else (errno.ENOSPC, errno.EDQUOT)
-    return next((f'it said: {os.strerror(number)}' for number in full if os.strerror(number).encode() in said), None)
+    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
 
 def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:

@@ -3,7 +3,6 @@
 All here are pure functions. Costs are whole microseconds inside, so that no order of summation shows in a plan.
 """
 
-import difflib
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import collector
 from hack.common.errors import UserError
+from hack.common.source import suggest
 from hack.dogfood import ceiling, graph, packing
 from hack.dogfood.model import TIERS, Chain, Corpus, Journey, Plan
 
@@ -51,29 +51,29 @@ def select(
 
 def _refuse_unknown(corpus: Corpus, only: Collection[str], tiers: Collection[str]) -> None:
     problems = [
-        f'only: no journey is called {name!r} ({suggestion(name, corpus.journeys)})'
+        f'only: no journey is called {name!r}{suggestion(name, corpus.journeys)}'
         for name in sorted(set(only) - {FAILED} - set(corpus.journeys))
     ]
     problems += [
-        f'tiers: no tier is called {name!r} ({suggestion(name, TIERS)})' for name in sorted(set(tiers) - set(TIERS))
+        f'tiers: no tier is called {name!r}{suggestion(name, TIERS)}' for name in sorted(set(tiers) - set(TIERS))
     ]
     if problems:
         raise UserError(problems)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to do about a name that nothing has."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names)
-    return f'did you mean {close[0]!r}?' if close else f'known are {", ".join(names[:5])}{", …" * (len(names) > 5)}'
+def suggestion(name: str, known: Collection[str]) -> str:
+    """What to do about a name that nothing has, in parentheses."""
+    first = ', '.join(list(known)[:5])
+    return suggest(name, known) or f' (known are {first}{", …" * (len(known) > 5)})'
 
 
 def _nothing_selected(only: Collection[str], tiers: Collection[str]) -> str:
+    names, among = ', '.join(sorted(only)), ' or '.join(sorted(tiers, key=TIERS.index))
     if FAILED in only:
-        return f'only: none of {", ".join(only)} is in what was asked for (leave {FAILED} out if nothing failed)'
+        return f'only: none of {names} is in what was asked for (leave {FAILED} out if nothing failed)'
     if not only:
-        return f'tiers: no journey is of {" or ".join(tiers)} (name another tier)'
-    return f'only: none of {", ".join(only)} is of {" or ".join(tiers)} (name another tier)'
+        return f'tiers: no journey is of {among} (name another tier)'
+    return f'only: none of {names} is of {among} (name another tier)'
 
 
 def _with_required(journeys: Mapping[str, Journey], asked: Iterable[str]) -> set[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hack.common import files
+from hack.common import collector, files
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
@@ -29,9 +28,6 @@ def main(arguments: list[str]) -> int:
     if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
         arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
     asked = _parser().parse_args(arguments)
-    gc.freeze()  # what is imported stays; to look through it again and again costs a fifth of a large report
-    if asked.verb is not _shard:
-        gc.disable()  # every other verb builds its values once and ends
     verb: Callable[[argparse.Namespace], int] = asked.verb
     return verb(asked)
 
@@ -124,6 +120,7 @@ def _wait(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+@collector.paused()
 def _report(asked: argparse.Namespace) -> int:
     from hack.dogfood import bundle, report, tenants
 

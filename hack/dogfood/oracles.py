@@ -1,5 +1,6 @@
 """What was expected against what was seen: findings, decided from plain values alone."""
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,7 @@ from signal import Signals
 from typing import Any, Final, NamedTuple
 
 from hack.common.process import line_around
-from hack.dogfood.model import Expect, Feature, FileCheck, Finding, FindingKind, TextCheck
+from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
 # Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too.
 CRASH_MARKERS: Final = (
@@ -56,9 +57,10 @@ class Seen(NamedTuple):
     signalled: bool = False  # the step's own shell died by the signal
 
 
-def crash_pattern(feature: Feature) -> re.Pattern[bytes]:
-    """The built-in markers and the feature's own, over raw output."""
-    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *feature.crash_markers)).encode(), re.M)
+@functools.cache
+def crash_pattern(own: tuple[str, ...]) -> re.Pattern[bytes]:
+    """The built-in markers and a feature's own, over raw output."""
+    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
 
 
 def findings(

@@ -13,17 +13,18 @@ class ChainProgress(NamedTuple):
     folder: str  # empty where it is not known
     at_rest: bool
     finals: Mapping[str, Record]  # the first final one of any attempt
+    entered: Mapping[str, int] = {}  # journeys whose steps began in the latest attempt, and how often they were tried
 
 
 _UNKNOWN: Final = ChainProgress(0, '', False, {})
 
 
-def read(events: Iterable[Mapping[str, Any]], boot: str) -> dict[str, ChainProgress]:
-    """What the events of a shard's results.jsonl say, by chain.
+def read(events: Iterable[Mapping[str, Any]], boot: str, whole: bool = True) -> dict[str, ChainProgress]:
+    """What the events of a shard's results.jsonl say, by chain. `whole`: no event among them was lost.
 
     A chain is not at rest when a journey was started and did not come to a verdict (killed,
     interrupted, not measurable), when something of it still ran, when its teardown was done, when
-    the machine has started anew since, or when the event is missing that says where it is.
+    the machine has started anew since, or when an event is missing that may be about it.
     """
     chains: dict[str, ChainProgress] = {}
     running: tuple[str, str] | None = None  # chain and journey
@@ -34,8 +35,9 @@ def read(events: Iterable[Mapping[str, Any]], boot: str) -> dict[str, ChainProgr
                 _stopped(chains, running)
                 running, same_boot = None, event.get('boot') == boot
             case {'event': 'chain', 'chain': name, 'chain_attempt': attempt, 'folder': folder}:
-                finals = chains.get(name, _UNKNOWN).finals
-                chains[name] = ChainProgress(attempt, folder, same_boot, finals)
+                before = chains.get(name, _UNKNOWN)
+                entered = before.entered if before.attempt == attempt else {}
+                chains[name] = ChainProgress(attempt, folder, same_boot and whole, before.finals, entered)
             case {'event': 'start', 'chain': name, 'journey': journey}:
                 _stopped(chains, running)
                 running = (name, journey)
@@ -45,7 +47,10 @@ def read(events: Iterable[Mapping[str, Any]], boot: str) -> dict[str, ChainProgr
                 if chain.attempt != attempt:
                     chain = ChainProgress(attempt, '', False, chain.finals)
                 unrest = event.get('alive') or (started and record['verdict'] == 'infra')
-                chains[name] = _with(chain, record)._replace(at_rest=chain.at_rest and not unrest)
+                chain = chain._replace(at_rest=chain.at_rest and not unrest)
+                if started:
+                    chain = chain._replace(entered={**chain.entered, record['id']: record['attempts']})
+                chains[name] = _with(chain, record)
                 running = None if started else running
             case {'event': 'chain-end', 'chain': name}:
                 _stopped(chains, (name, ''))

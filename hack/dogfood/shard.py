@@ -39,6 +39,7 @@ from hack.dogfood.workspace import Workspace
 
 NOT_STARTED_SECONDS: Final = 60.0  # all shards start at once: one that has not by then never will
 _LOOK_SECONDS: Final = (0.01, 0.2)  # between two looks at another shard's gate: first and longest
+_DONE: Final = frozenset(('passed', 'skipped'))  # of a chain with no other verdicts nobody needs the folder
 _TEARDOWN_SECONDS: Final = 20.0  # for all of a chain's teardown once the run is interrupted or past its deadline
 
 
@@ -48,9 +49,11 @@ def run(
     supervisor: Supervisor,
     environment: Mapping[str, str],
     tell: Callable[[Record], None],
+    patience: float = NOT_STARTED_SECONDS,
 ) -> int:
     """Work off shard `number`; `tell` hears each record once it is written.
 
+    `patience`: how long another shard, on whose gates this one depends, may take to start.
     Returns an exit status: 0 all its journeys have a record, 3 it had to stop, 130 interrupted.
     Raises UserError where there is no such shard or another process runs it.
     """
@@ -58,7 +61,7 @@ def run(
     with tenants.shard_lock(run_dir, number):
         job = rundir.read_job(run_dir, number)
         its_run = rundir.read_run(run_dir)
-        return Shard(run_dir, its_run, job, supervisor, environment, tell).work()
+        return Shard(run_dir, its_run, job, supervisor, environment, tell, patience).work()
 
 
 class _ChainRun:
@@ -76,7 +79,11 @@ class _ChainRun:
         self.entered: dict[str, str] = {}  # journeys whose steps began, with the work folder of the last attempt
         self.build_again: set[str] = set()
         self.not_built: dict[str, str] = {}  # journeys that passed before and did not when built up again: why
-        self.verdicts: list[Verdict] = []
+        self.goes_on = False  # in its folder, where an earlier turn of the shard was stopped
+
+    @property
+    def is_judged(self) -> bool:
+        return all(name in self.finals for name in self.chain.journeys)
 
 
 class Shard:
@@ -90,6 +97,7 @@ class Shard:
         supervisor: Supervisor,
         environment: Mapping[str, str],
         tell: Callable[[Record], None],
+        patience: float,
     ) -> None:
         self.run_dir = run_dir
         self.its_run = its_run
@@ -98,6 +106,7 @@ class Shard:
         self.supervisor = supervisor
         self.environment = environment
         self.tell = tell
+        self.patience = patience
         self.boot = files.boot_id()
         self.path = environment.get('PATH', os.defpath)
         self.bash = which('bash', self.path) or 'bash'
@@ -111,10 +120,15 @@ class Shard:
         self.asked: set[str] = set()  # features whose product has said its version
         self.spare: str | None = None  # a folder that its chain left pristine
         self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
-        events, _ = files.read_jsonl(run_dir.results(job.shard)) if run_dir.results(job.shard).exists() else ([], ())
-        self.before = progress.read(events, self.boot)
+        events, damaged = files.heal_jsonl(run_dir.results(job.shard))
+        self.before = progress.read(events, self.boot, whole=not damaged)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
         self.results = JsonLines(run_dir.results(job.shard))
+        supervisor.beat = self.results.sync_if_due
+        if damaged:
+            self._note(
+                f'{damaged} damaged lines of {run_dir.results(job.shard)} were left out; what they told is unknown'
+            )
 
     def work(self) -> int:
         """All chains, tier by tier; what was begun is ended whatever happens."""
@@ -130,6 +144,7 @@ class Shard:
         chains = [self._chain_run(chain) for chain in self.job.chains]
         status, reason = Exit.GREEN, 'done'
         try:
+            self._clear(chains)
             for tier in TIERS:
                 self._tier(tier, chains)
             if self.supervisor.interrupted:
@@ -190,7 +205,7 @@ class Shard:
             return True  # this shard has been through that tier
         lock = self.run_dir.shard_lock(shard)
         if not lock.exists():
-            return time.monotonic() - since > NOT_STARTED_SECONDS
+            return time.monotonic() - since > self.patience
         return not files.lock_is_held(lock)
 
     # -- one journey ---------------------------------------------------------------------
@@ -208,7 +223,6 @@ class Shard:
         event: dict[str, Any] = {'event': 'result', 'chain_attempt': chain.attempt, 'record': record}
         self.results.append({**event, 'alive': alive} if alive else event)
         chain.standing[journey.id] = Standing(record['verdict'], record['root'])
-        chain.verdicts.append(record['verdict'])
         if final:
             if record['verdict'] != 'passed':
                 chain.not_built[journey.id] = record['cause']
@@ -288,12 +302,12 @@ class Shard:
         while outcome.judgement.verdict == 'failed' and number <= retries:
             again, number = self._attempt(chain, shell, journey, number + 1), number + 1
             stands = verdicts.of_retry(outcome.judgement, again.judgement)
-            if stands is not again.judgement and not self.supervisor.interrupted:
+            if stands.verdict != again.judgement.verdict:
                 return outcome._replace(judgement=stands), number, earlier
             for finding in outcome.findings:
                 finding['attempt'] = number - 1
             earlier += outcome.findings
-            outcome = again
+            outcome = again._replace(judgement=stands)
         return outcome, number, earlier
 
     def _attempt(self, chain: _ChainRun, shell: Shell, journey: Journey, number: int) -> Outcome:
@@ -365,7 +379,11 @@ class Shard:
 
     def _chain_run(self, chain: Chain) -> _ChainRun:
         it = _ChainRun(chain, self.job.numbers[chain.name], self.before.get(chain.name))
-        if it.before and not self._goes_on(chain, it.before):
+        it.goes_on = it.before is not None and not it.is_judged and self._goes_on(chain, it.before)
+        if it.before and it.goes_on:
+            space = self._workspace(it, it.before.folder)
+            it.entered = {name: space.work(name, tries) for name, tries in it.before.entered.items()}
+        elif it.before:
             it.build_again = progress.to_build_again(chain.journeys, self.job.journeys, it.before.finals)
         return it
 
@@ -392,35 +410,72 @@ class Shard:
         """
         if chain.shell:
             return []
-        goes_on = chain.before is not None and self._goes_on(chain.chain, chain.before)
-        if chain.before and goes_on:
-            folder = chain.before.folder
+        if chain.before and chain.goes_on:
+            space = self._workspace(chain, chain.before.folder)
         else:
-            if chain.before and chain.before.folder:
-                workspace.remove_tree(chain.before.folder)  # nothing of it survives
+            self._remove_earlier(chain)
             chain.attempt += 1
-            folder, self.spare = self.spare or self._fresh(chain), None
-        prefix = f'df-{self.its_run.id[-6:]}-{chain.number}-'
-        space = Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-        if not goes_on and not os.path.isdir(folder):
-            workspace.make(space)
+            spare, self.spare = self.spare, None
+            space = self._workspace(chain, spare or self._fresh(chain))
+            if not spare:
+                workspace.remove_tree(space.folder)  # half of one, where a shard was killed before it could tell of it
+                workspace.make(space)
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
             self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
         )
-        event = {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': folder}
+        event = {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]
+
+    def _workspace(self, chain: _ChainRun, folder: str) -> Workspace:
+        # What a product keeps elsewhere under names with this prefix may have outlived an earlier attempt.
+        attempt = f'r{chain.attempt}' if chain.attempt > 1 else ''
+        prefix = f'df-{self.its_run.id[-6:]}-{chain.number}{attempt}-'
+        return Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
 
     def _fresh(self, chain: _ChainRun) -> str:
         return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
 
     def _root(self) -> str:
         """This shard's folder for its chains; the link to it is how it is found again, to go on or to clean up."""
+
+        def announce(root: str) -> None:
+            _link(self.run_dir.root(self.job.shard), root)
+
+        return self._known_root() or workspace.make_root(
+            self.its_run.id, self.environment.get('TMPDIR') or '/tmp', announce
+        )
+
+    def _known_root(self) -> str | None:
         link = self.run_dir.root(self.job.shard)
-        if not workspace.is_root_of(str(link), self.its_run.id):
-            _link(link, workspace.make_root(self.its_run.id))
-        return os.readlink(link)
+        root = os.readlink(link) if link.is_symlink() else ''
+        return root if workspace.is_root_of(root, self.its_run.id) else None
+
+    def _clear(self, chains: Sequence[_ChainRun]) -> None:
+        """Remove what an earlier turn left behind, but what goes on and what is kept for somebody to look at."""
+        root = self._known_root()
+        if root is None:
+            return
+        for chain in chains:
+            done = {final['verdict'] for final in chain.finals.values()} <= _DONE
+            if chain.before and chain.is_judged and os.path.isdir(chain.before.folder) and self._is_kept(done):
+                _link(self.run_dir.chains / chain.chain.name, chain.before.folder)
+        kept = {os.readlink(kept) for kept in self.run_dir.chains.iterdir()}
+        kept |= {chain.before.folder for chain in chains if chain.before and chain.goes_on}
+        for folder in workspace.folders_in(root):
+            if folder not in kept:
+                workspace.remove_tree(folder)
+
+    def _remove_earlier(self, chain: _ChainRun) -> None:
+        """Nothing of an earlier attempt survives; raises OSError."""
+        kept = self.run_dir.chains / chain.chain.name
+        earlier = [chain.before.folder] if chain.before else []
+        earlier += [os.readlink(kept)] if kept.is_symlink() else []
+        for folder in earlier:
+            if workspace.is_root_of(os.path.dirname(folder), self.its_run.id):
+                workspace.remove_tree(folder)
+        kept.unlink(missing_ok=True)
 
     def _leave_root(self) -> None:
         if self.spare:
@@ -431,17 +486,23 @@ class Shard:
 
     def _finish(self, chain: _ChainRun) -> None:
         """Teardown, then the end of all that still runs, then the folder's: once, whatever happened."""
-        shell, chain.shell = chain.shell, None
+        if chain.goes_on and not chain.shell:  # what an earlier turn began has an end, though nothing was added to it
+            with contextlib.suppress(OSError):
+                self._open(chain)
+        shell, chain.shell, chain.goes_on = chain.shell, None, False
         if shell is None:
             return
-        for line in self._teardown(shell, chain):
-            self._note(line)
+        try:
+            for line in self._teardown(shell, chain):
+                self._note(line)
+        except Exception:  # a fault of ours must not keep the rest from being ended
+            self._note(traceback.format_exc())
         events = self._versions(shell, chain)
         leaks = [f'{process.name} (pid {process.pid})' for process in self.supervisor.end_owner(shell.workspace.owner)]
         if shell.sandbox:
             shell.sandbox.close()
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
-        self._leave(shell.workspace, done=not chain.left and set(chain.verdicts) <= {'passed', 'skipped'})
+        self._leave(shell.workspace, not chain.left and {seen.verdict for seen in chain.standing.values()} <= _DONE)
         try:
             self.results.append(*events, end)
         except OSError as error:
@@ -460,7 +521,7 @@ class Shard:
     def _leave(self, space: Workspace, done: bool) -> None:
         """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
         try:
-            if self.options.keep == 'all' or (self.options.keep == 'failed' and not done):
+            if self._is_kept(done):
                 _link(self.run_dir.chains / space.chain, space.folder)
             elif done and not self.spare and workspace.is_pristine(space):
                 workspace.hand_over(space.folder)
@@ -469,6 +530,9 @@ class Shard:
                 workspace.remove_tree(space.folder)
         except OSError as error:
             self._note(f'{space.folder}: {error}')
+
+    def _is_kept(self, done: bool) -> bool:
+        return self.options.keep == 'all' or (self.options.keep == 'failed' and not done)
 
     def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
         """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""

@@ -118,7 +118,7 @@ def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
     said = read_part(run_dir.run)
     options = {**said['options'], 'deadline_seconds': deadline_seconds}
     clock = {'boot': files.boot_id(), 'started_monotonic': time.monotonic()}
-    files.write_json(run_dir.run, {**said, **clock, 'options': options})
+    files.write_json(run_dir.run, {**said, **clock, 'options': options}, durable=True)
 
 
 def _is_final(gate: Path) -> bool:
@@ -133,11 +133,11 @@ def _write(run_dir: RunDir, identity: str, now: datetime, corpus: Corpus, plan: 
         folder.mkdir(exist_ok=True)
     for job in jobs(corpus, plan):
         run_dir.shard(job.shard).mkdir(parents=True, exist_ok=True)
-        files.write_atomic(run_dir.job(job.shard), files.compact(codec.encode(job)))
+        files.write_atomic(run_dir.job(job.shard), files.compact(codec.encode(job)), durable=True)
     files.write_atomic(run_dir.plan_lines, chains.lines(plan) + '\n')
-    files.write_atomic(run_dir.plan, files.compact(chains.as_json(plan, corpus.journeys)))
+    files.write_atomic(run_dir.plan, files.compact(chains.as_json(plan, corpus.journeys)), durable=True)
     # The last one: a directory without it is no run.
-    files.write_json(run_dir.run, _run(identity, now, corpus, plan, asked))
+    files.write_json(run_dir.run, _run(identity, now, corpus, plan, asked), durable=True)
 
 
 def jobs(corpus: Corpus, plan: Plan) -> list[Job]:
@@ -165,7 +165,7 @@ def jobs(corpus: Corpus, plan: Plan) -> list[Job]:
 
 
 def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked) -> dict[str, Any]:
-    repository = str(Path(__file__).resolve().parents[2])
+    own, git = _provenance(str(Path(__file__).resolve().parents[2]), asked.cwd)
     return {
         'format': 1,
         'id': identity,
@@ -176,11 +176,11 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'command': list(asked.command),
         'cwd': asked.cwd,
         'versions': {
-            'dogfood': _git(repository, 'describe', '--always', '--tags', '--dirty'),
+            'dogfood': own,
             'python': sys.version.split()[0],
         },
         'product': _digests(asked.options.product_path),
-        'git': _revision(asked.cwd),
+        'git': git,
         'boot': files.boot_id(),
         'key': secrets.token_hex(16),
         'options': asked.options._asdict(),
@@ -195,14 +195,16 @@ def _digests(product_path: str | None) -> dict[str, str]:
     return {str(path): files.sha256(path.read_bytes()) for path in found}
 
 
-def _revision(cwd: str) -> Mapping[str, Any] | None:
-    revision = _git(cwd, 'rev-parse', 'HEAD')
-    return {'revision': revision, 'dirty': bool(_git(cwd, 'status', '--porcelain'))} if revision else None
-
-
-def _git(cwd: str, *arguments: str) -> str | None:
-    """What git says, or None; a provenance is worth two seconds and no failure."""
-    return process.output(('git', '--no-optional-locks', '-C', cwd, *arguments), _PROVENANCE_SECONDS)
+def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any] | None]:
+    """Which dogfood this is, and which revision the caller's folder is at; worth two seconds and no failure."""
+    git = ('git', '--no-optional-locks', '-C')
+    asked = [
+        (*git, repository, 'describe', '--always', '--tags', '--dirty'),
+        (*git, cwd, 'rev-parse', 'HEAD'),
+        (*git, cwd, 'status', '--porcelain'),
+    ]
+    own, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
+    return own, {'revision': revision, 'dirty': bool(changes)} if revision else None
 
 
 def _point_latest(state: Path, identity: str) -> None:

@@ -192,9 +192,16 @@ def of_invariant(name: str, seen: StepSeen) -> Judgement | None:
 
 
 def of_retry(before: Judgement, again: Judgement) -> Judgement:
-    """What stands after a failure was tried again: only a pass takes it back."""
+    """What stands after a failure was tried again: the last attempt, unless it only says that it was not made.
+
+    One that could not be measured leaves open what was asked for: whether the product would have passed. One that
+    finds a capability gone does not: who failed before is the likeliest to have lost it.
+    """
+    lost = again.finding is not None and again.finding['kind'] == 'capability-lost'
     if again.verdict in ('passed', 'failed'):
         return again
+    if again.verdict == 'infra' and not lost:
+        return again._replace(cause=f'{again.cause}; the attempt before failed: {before.cause}')
     return before._replace(cause=f'{before.cause}; tried again, it was {again.verdict}: {again.cause}')
 
 

@@ -1,17 +1,17 @@
 """A chain's own folder and the environment its steps see, built from nothing."""
 
+import contextlib
 import os
 import re
+import secrets
 import shutil
 import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 TOOLS: Final = str(Path(__file__).resolve().parent / 'bin')
 PRELUDE: Final = str(Path(__file__).resolve().parent / 'prelude.bash')
-_OWNER_FILE: Final = '.dogfood-run'  # in a root: the run it belongs to
 _LONGEST_ROOT: Final = 60  # a Unix socket path has 108 bytes, and a product wants most of them
 _OWN_FOLDER: Final = stat.S_IFDIR | 0o700
 _FOLDERS: Final = ['data', 'home', 'tmp', 'work']
@@ -54,22 +54,37 @@ class Workspace(NamedTuple):
         return f'{self.folder}/work/{journey}' + (f'.{attempt}' if attempt > 1 else '')
 
 
-def make_root(run_id: str) -> str:
-    """A private folder for this run's chains: short, without spaces, outside any repository; raises OSError."""
-    root = tempfile.mkdtemp(prefix='dogfood-', dir=_temp())
-    Path(root, _OWNER_FILE).write_text(run_id + '\n')
-    return root
+def make_root(run_id: str, wanted: str, announce: Callable[[str], None] = lambda _: None) -> str:
+    """A private folder for this run's chains, in `wanted` if that will do; raises OSError.
+
+    Short of path, without spaces, and outside any repository. `announce` hears where before it is there, so that it
+    can be found again whatever happens. Nothing is written to find out: the first place that lets it is taken.
+    """
+    places = (os.path.abspath(wanted), '/tmp', '/var/tmp')
+    *others, last = [place for place in places if _is_fit(place)] or [wanted]
+    for place in others:
+        with contextlib.suppress(OSError):
+            return _make_root(run_id, place, announce)
+    return _make_root(run_id, last, announce)
 
 
-def _temp() -> str:
-    wanted = tempfile.gettempdir()
-    for folder in (wanted, '/tmp', '/var/tmp'):
-        parents = (Path(folder).resolve(), *Path(folder).resolve().parents)
-        in_repository = any((parent / '.git').exists() for parent in parents)
-        usual = len(folder) <= _LONGEST_ROOT and not re.search(r'\s', folder)  # `$STORE` is split at spaces
-        if usual and not in_repository and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return wanted
+def _make_root(run_id: str, place: str, announce: Callable[[str], None]) -> str:
+    while True:
+        root = f'{place}/{_root_name(run_id)}{secrets.token_hex(2)}'
+        announce(root)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(root, 0o700)
+            return root
+
+
+def _root_name(run_id: str) -> str:
+    return f'dogfood-{run_id[-6:]}-'
+
+
+def _is_fit(place: str) -> bool:
+    parents = (Path(place).resolve(), *Path(place).resolve().parents)
+    usual = len(place) <= _LONGEST_ROOT and not re.search(r'\s', place)  # a corpus's `$STORE` is split at spaces
+    return usual and not any((parent / '.git').exists() for parent in parents)
 
 
 def make(workspace: Workspace) -> None:
@@ -130,14 +145,24 @@ def remove_tree(folder: str) -> None:
 
 
 def is_root_of(root: str, run_id: str) -> bool:
-    owner = Path(root, _OWNER_FILE)
-    return owner.is_file() and owner.read_text().strip() == run_id
+    """Whether it is there, and was made by this user for the run."""
+    try:
+        seen = os.lstat(root)
+    except OSError:
+        return False
+    is_own = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid()
+    return is_own and os.path.basename(root).startswith(_root_name(run_id))
+
+
+def folders_in(root: str) -> list[str]:
+    """The chains' folders."""
+    return [f'{root}/{name}' for name in os.listdir(root)]
 
 
 def remove_root_if_empty(root: str) -> bool:
     """Whether it is gone: removed if no chain's folder is left in it."""
-    if os.path.isdir(root) and os.listdir(root) == [_OWNER_FILE]:
-        remove_tree(root)
+    with contextlib.suppress(OSError):
+        os.rmdir(root)
     return not os.path.isdir(root)
 
 

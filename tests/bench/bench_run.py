@@ -36,9 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--json', type=Path)
     asked = parser.parse_args(arguments)
+    peers = asked.peers.absolute()
     with tempfile.TemporaryDirectory(prefix='bench-') as folder:
         figures = [
-            *spawning(Path(folder) / 'spawn', asked.peers, asked.rounds),
+            *spawning(Path(folder) / 'spawn', peers, asked.rounds),
             *sleeping(Path(folder) / 'sleep', asked.rounds),
             *starting(Path(folder) / 'start', asked.rounds),
             *loading(Path(folder) / 'load', asked.rounds),
@@ -139,14 +140,14 @@ def loading(folder: Path, rounds: int) -> list[Figure]:
 def corpus(prefix: str, count: int, run: str) -> str:
     head = f'feature: bench {prefix}\njourneys:\n'
     return head + ''.join(
-        f'  - id: {prefix}-{number}\n    promise: it runs\n    steps:\n      - {{run: {run}, expect: {{exit: 0}}}}\n'
+        f'  - id: {prefix}-{number}\n    promise: it runs\n    steps:\n      - {{run: "{run}", expect: {{exit: 0}}}}\n'
         for number in range(count)
     )
 
 
 def dogfood(folder: Path, count: int, run: str, shards: int) -> Callable[[], float]:
     folder.mkdir(exist_ok=True)
-    (folder / 'corpus.yaml').write_text(corpus('j', count, f'"{run}"'))
+    (folder / 'corpus.yaml').write_text(corpus('j', count, run))
     return lambda: call([DOGFOOD, f'--shards={shards}', 'corpus.yaml'], folder)
 
 

@@ -4,19 +4,25 @@
         done = place.run(journey('greet', 'echo hello', expect={'stdout': {'contains': 'hello'}}))
         assert (done.exit, done.verdicts) == (0, {'greet': 'passed'})
 
-`place` is a fixture of tests/python/dogfood/conftest.py. A run that a test wants to disturb is begun
-with `start`; `wait` gives what `run` gives. Journeys that should prove how often they ran append to
-the ledger, which lies outside of every chain's folder.
+`place` is a fixture of tests/python/dogfood/conftest.py; `a_place()` makes more of them. A run that a
+test wants to disturb is begun with `start`; `wait` gives what `run` gives. Journeys that should prove
+how often they ran append to the ledger, which lies outside of every chain's folder.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+import pytest
 
 from hack.common import files, process
 from hack.dogfood import bundle, workspace
@@ -30,6 +36,7 @@ WAIT_SECONDS = 30.0
 
 Json = Mapping[str, Any]
 Found = TypeVar('Found')
+Item = TypeVar('Item')
 
 
 def journey(id: str, *steps: str | Json, expect: Json | None = None, **said: Any) -> dict[str, Any]:
@@ -41,16 +48,14 @@ def journey(id: str, *steps: str | Json, expect: Json | None = None, **said: Any
 
 
 class Done(NamedTuple):
-    """A run that has ended. `exit` is the script's own status: 128 + n after signal n."""
+    """What was there when a run had ended. `exit` is the script's own status: 128 + n after signal n."""
 
     exit: int
     out: str
     err: str
     run_dir: RunDir
-
-    @property
-    def bundle(self) -> dict[str, Any]:
-        return bundle.read(self.run_dir.bundle)
+    bundle: Json  # empty where there was none
+    said_exit: str | None  # what RUN_DIR/exit held
 
     @property
     def journeys(self) -> dict[str, dict[str, Any]]:
@@ -64,11 +69,6 @@ class Done(NamedTuple):
     @property
     def causes(self) -> dict[str, str]:
         return {name: said['cause'] for name, said in self.journeys.items() if said['cause']}
-
-    @property
-    def said_exit(self) -> str | None:
-        """What RUN_DIR/exit holds."""
-        return self.run_dir.exit.read_text().strip() if self.run_dir.exit.exists() else None
 
     def events(self, shard: int = 1) -> list[dict[str, Any]]:
         return files.read_jsonl(self.run_dir.results(shard))[0]
@@ -89,7 +89,7 @@ class Live(NamedTuple):
             os.killpg(self.script.pid, signal.SIGKILL)
             self.script.wait()
             raise AssertionError(f'still running after {seconds} s:\n{self._said()}') from None
-        return Done(status if status >= 0 else 128 - status, _text(self.out), _text(self.err), self.run_dir)
+        return _done(status, _text(self.out), _text(self.err), self.run_dir)
 
     def until(self, look: Callable[[], Found | None], seconds: float = WAIT_SECONDS) -> Found:
         """What `look` says as soon as it says something; fails where the run ends or the time is up before."""
@@ -105,10 +105,10 @@ class Live(NamedTuple):
         """The process of a shard, once it holds its lock and has said so."""
 
         def look() -> process.Process | None:
-            if not self.run_dir.results(number).exists():
+            try:
+                return process.look_up(files.read_json(self.run_dir.shard_lock(number))['pid'])
+            except (OSError, ValueError):
                 return None
-            starts = [event for event in _events(self.run_dir, number) if event['event'] == 'shard-start']
-            return process.look_up(starts[-1]['pid']) if starts else None
 
         return self.until(look)
 
@@ -207,8 +207,7 @@ class Place(NamedTuple):
             env=self.environment(**changed),
             timeout=WAIT_SECONDS,
         )
-        out, err = done.stdout.decode(), done.stderr.decode()
-        return Done(done.returncode, out, err, RunDir(self.path / 'run'))
+        return _done(done.returncode, done.stdout.decode(), done.stderr.decode(), RunDir(self.path / 'run'))
 
     def processes(self) -> list[process.Process]:
         """All live processes whose environment or folder tells that they belong to this place."""
@@ -230,6 +229,62 @@ class Place(NamedTuple):
             for pid in (int(name) for name in os.listdir('/proc') if name.isdigit())
             if pid != own and (wanted in process.environment_of(pid) or _folder_of(pid).startswith(wanted))
         ]
+
+
+@contextmanager
+def a_place() -> Iterator[Place]:
+    """A place for runs, short of path (Unix sockets); whatever still runs there is ended, and it is removed."""
+    made = Place(Path(tempfile.mkdtemp(prefix='df-', dir='/tmp')))
+    made.tmp.mkdir()
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+def several(work: Callable[[Place, Item], Found], items: Iterable[Item]) -> list[Found]:
+    """Do the work for each item in a place of its own, two at a time: most of a run is waiting."""
+
+    def one(item: Item) -> Found:
+        with a_place() as place:
+            return work(place, item)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, items))
+
+
+def need(what: str, usable: bool) -> None:
+    """Skip, by name, where this machine lacks something; REQUIRE_ALL=1 makes that an error."""
+    if not usable:
+        (pytest.fail if os.environ.get('REQUIRE_ALL') == '1' else pytest.skip)(f'needs {what}')
+
+
+def need_commands(*names: str) -> None:
+    for name in names:
+        need(name, shutil.which(name) is not None)
+
+
+def need_root() -> None:
+    need('root', os.geteuid() == 0)
+
+
+@contextmanager
+def mounted(path: Path, *how: str) -> Iterator[None]:
+    """Something mounted at the folder, `how` being arguments of mount(8)."""
+    need_root()
+    need_commands('mount', 'umount')
+    tried = subprocess.run(['mount', *how, str(path)], capture_output=True, text=True)
+    need(f'mount {" ".join(how)}: {tried.stderr.strip()}', tried.returncode == 0)
+    try:
+        yield
+    finally:
+        subprocess.run(['umount', '--lazy', str(path)], check=True)
+
+
+def _done(status: int, out: str, err: str, run_dir: RunDir) -> Done:
+    said = bundle.read(run_dir.bundle) if run_dir.bundle.exists() else {}
+    exit = _text(run_dir.exit).strip() if run_dir.exit.exists() else None
+    return Done(status if status >= 0 else 128 - status, out, err, run_dir, said, exit)
 
 
 def _folder_of(pid: int) -> bytes:

@@ -216,6 +216,29 @@ def test_a_reused_pid_is_not_signalled(supervisor: Supervisor) -> None:
     assert child.wait() == -signal.SIGKILL
 
 
+def test_what_dies_of_our_own_interrupt_before_it_began_did_not_die_by_itself(tmp_path: Path) -> None:
+    """Ctrl-C goes to a whole process group, and a program that was just started is still in ours."""
+    script = """
+import os, signal, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from hack.common.process import End, Supervisor
+signal.signal(signal.SIGINT, lambda *_: None)
+storm = subprocess.Popen(['bash', '-c', f'while kill -INT -- -{os.getpid()}; do :; done'], start_new_session=True)
+supervisor = Supervisor()
+true = ('bash', '-c', 'true')
+ends = [supervisor.run(true, cwd='/', env={}, seconds=20, owner='DOGFOOD_TEST=storm').end for _ in range(60)]
+storm.kill()
+assert set(ends) <= {End.EXITED, End.INTERRUPTED}, ends
+assert End.INTERRUPTED in ends, 'no interrupt came in time'
+"""
+    subprocess.run([sys.executable, '-c', script, os.getcwd()], start_new_session=True, check=True)
+
+
+def test_a_program_that_dies_of_an_interrupt_of_its_own(supervisor: Supervisor) -> None:
+    ran = run(supervisor, 'kill -INT $$')
+    assert (ran.end, ran.status) == (End.SIGNALLED, 130)
+
+
 def test_interrupt_ends_the_running_program_and_starts_no_other(supervisor: Supervisor) -> None:
     threading.Timer(0.2, supervisor.interrupt).start()
     started = time.monotonic()

@@ -157,6 +157,13 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
 
 # -- order -------------------------------------------------------------------------------------
 
+SMOKE_IN_A_ROW = (
+    journey('s1', 't1', tier='smoke'),
+    journey('s2', 't2', 't1', tier='smoke'),
+    journey('s3', 't3', 't2', tier='smoke'),
+    journey('s4', '', 't3', tier='smoke'),
+)
+
 
 @pytest.mark.parametrize(
     ('journeys', 'shards', 'expected'),
@@ -166,6 +173,11 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
         ([journey('b'), journey('a')], 2, 'a\nb'),
         ([journey('a'), journey('b', steps=2)], 1, 'b a'),  # the longest first
         ([journey('a'), journey('b', steps=2)], 2, 'b\na'),
+        (  # of equal shards the one with the longest chain first
+            [journey(name, steps=steps) for name, steps in zip('abcd', (5, 4, 3, 2), strict=True)],
+            2,
+            'a d\nb c',
+        ),
         ([journey('a', steps=9), journey('b', gating=True)], 1, 'b a'),  # gates before all others
         ([journey('a', gating=True), journey('b', gating=True, steps=2), journey('c', steps=3)], 1, 'b a c'),
         (  # a gate anywhere in the chain counts
@@ -196,6 +208,12 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
             1,
             'b,c,a',
         ),
+        (  # however deep a tier goes, the next one comes after it
+            [*SMOKE_IN_A_ROW, journey('c', '', 't1')],
+            1,
+            's1,s2,s3,s4,c',
+        ),
+        ([*SMOKE_IN_A_ROW, journey('c', 't1')], 1, 's1,s2,s3,s4,c'),
         (  # 3 + 3 against 2 + 2 + 2
             [journey(f'{name}', steps=steps) for name, steps in zip('abcde', (3, 3, 2, 2, 2), strict=True)],
             2,
@@ -336,16 +354,16 @@ def test_a_selection_of_nothing_is_refused(only: list[str], tiers: list[str], pr
     assert list(refused.value.problems) == problems
 
 
-@pytest.mark.parametrize(
-    ('known', 'words'),
-    [
-        ('abcde', 'known are a, b, c, d, e'),
-        ('abcdef', 'known are a, b, c, d, e, …'),
-        (['lone', 'loner', 'lonely'], "did you mean 'loner'?"),
-    ],
-)
-def test_suggestion(known: Sequence[str], words: str) -> None:
-    assert chains.suggestion('lonerr', known) == words
+@pytest.mark.parametrize(('known', 'named'), [('abcde', 'a, b, c, d, e'), ('abcdef', 'a, b, c, d, e, …')])
+def test_of_names_that_are_known_five_are_enough(known: str, named: str) -> None:
+    assert chains.suggestion('xyz', known) == f' (known are {named})'
+
+
+def test_unknown_names_are_refused_in_order() -> None:
+    with pytest.raises(UserError) as refused:
+        chains.select(CORPUS, [f'x{at}' for at in range(9, 0, -1)], [f'y{at}' for at in range(9, 0, -1)])
+    named = [problem.split("'")[1] for problem in refused.value.problems]
+    assert named == [f'{letter}{at}' for letter in 'xy' for at in range(1, 10)]
 
 
 def test_a_tier_without_journeys_is_refused() -> None:

@@ -325,11 +325,15 @@ BEFORE = Judgement('failed', 'step 1: wrong', None, EXIT)
     [
         (Judgement('passed'), Judgement('passed')),
         (Judgement('failed', 'worse'), Judgement('failed', 'worse')),
-        (Judgement('infra', 'lost'), BEFORE._replace(cause='step 1: wrong; tried again, it was infra: lost')),
+        (Judgement('infra', 'disk full'), Judgement('infra', 'disk full; the attempt before failed: step 1: wrong')),
+        (
+            Judgement('infra', 'lost', None, finding('capability-lost')),
+            BEFORE._replace(cause='step 1: wrong; tried again, it was infra: lost'),
+        ),
         (Judgement('skipped', 'no'), BEFORE._replace(cause='step 1: wrong; tried again, it was skipped: no')),
     ],
 )
-def test_only_a_pass_takes_a_failure_back(again: Judgement, wanted: Judgement) -> None:
+def test_a_failure_that_was_tried_again(again: Judgement, wanted: Judgement) -> None:
     assert verdicts.of_retry(BEFORE, again) == wanted
 
 

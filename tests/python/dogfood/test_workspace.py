@@ -153,15 +153,14 @@ def test_a_link_that_stays_inside_may_be_used(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """TMPDIR is a short folder outside any repository."""
+def temp() -> Iterator[Path]:
+    """A short folder outside any repository."""
     with tempfile.TemporaryDirectory(dir='/tmp', prefix='t') as name:
-        monkeypatch.setattr(tempfile, 'tempdir', name)
         yield Path(name)
 
 
 def test_a_root_is_private_and_known_by_its_run(temp: Path) -> None:
-    root = workspace.make_root('run-1')
+    root = workspace.make_root('run-1', str(temp))
     assert Path(root).parent == temp
     assert Path(root).name.startswith('dogfood-')
     assert mode(root) == 0o700
@@ -171,7 +170,7 @@ def test_a_root_is_private_and_known_by_its_run(temp: Path) -> None:
 
 
 def test_a_root_is_removed_once_no_chain_is_left_in_it(temp: Path) -> None:
-    root = workspace.make_root('run-1')
+    root = workspace.make_root('run-1', str(temp))
     os.mkdir(f'{root}/1')
     assert not workspace.remove_root_if_empty(root)
     os.rmdir(f'{root}/1')
@@ -181,16 +180,13 @@ def test_a_root_is_removed_once_no_chain_is_left_in_it(temp: Path) -> None:
 
 
 @pytest.mark.parametrize('what', ['.git', 'long', 'gone'])
-def test_a_temporary_folder_that_will_not_do_is_not_used(
-    temp: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_temporary_folder_that_will_not_do_is_not_used(temp: Path, what: str) -> None:
     unfit = temp / ('x' * 60 if what == 'long' else 'inner')
     if what != 'gone':
         unfit.mkdir()
     if what == '.git':
         (temp / '.git').touch()  # a worktree's is a file
-    monkeypatch.setattr(tempfile, 'tempdir', str(unfit))
-    root = workspace.make_root('run-1')
+    root = workspace.make_root('run-1', str(unfit))
     try:
         assert Path(root).parent == Path('/tmp')
     finally:

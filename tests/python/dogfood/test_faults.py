@@ -1,0 +1,372 @@
+"""Shards, their makers and their records are killed, cut and forged: no fault of ours is ever the product's failure.
+
+Each journey of the corpus writes its name and its chain's folder to a ledger outside of the chains, refuses to run
+where it has run before, and fails for the product's reason only where the truth below says so. After each fault and
+its report, RESUME goes on; what the rules of a resumed run promise is then checked by `hold`.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack.common import files, process
+from hack.dogfood.rundir import RunDir
+from tests.python.runs import HOUSE, PYTHON, WAIT_SECONDS, Done, Live, Place, journey, need_commands, several
+
+# By name: what each comes to, whatever happens in between.
+TRUTH: Mapping[str, str] = {
+    'a1': 'passed',
+    'a2': 'passed',
+    'a3': 'passed',
+    'b1': 'passed',
+    'b2': 'passed',
+    'c1': 'passed',
+    'd1': 'passed',
+    'e1': 'failed',
+    'e2': 'blocked',
+}
+MOMENTS = int(os.environ.get('FAULT_MOMENTS', '3'))  # of each kind; more find what is rarer
+CHAINS = (('a1', 'a2', 'a3'), ('b1', 'b2'), ('c1',), ('d1',), ('e1', 'e2'))
+
+
+def told(name: str, then: str = '', **said: Any) -> dict[str, Any]:
+    """A journey that says in the ledger that it ran, and where; a second time in one folder is its failure."""
+    own = f'$DOGFOOD_DATA_DIR/{name}'
+    return journey(
+        name, f'echo {name} $DOGFOOD_DATA_DIR >> @LEDGER@; test ! -e {own}; sleep 0.03; touch {own}; {then}', **said
+    )
+
+
+DAEMON = 'setsid sleep 300 >/dev/null 2>&1 & echo $! > $DOGFOOD_DATA_DIR/pid; test -s $DOGFOOD_DATA_DIR/pid'
+JOURNEYS_OF_ALL_KINDS = (
+    told('a1', tier='smoke', gating=True, establishes='a'),
+    told('a2', requires='a', establishes='aa'),
+    told('a3', tier='deep', requires='aa'),
+    told('b1', DAEMON, tier='smoke', establishes='b', teardown=['kill $(cat $DOGFOOD_DATA_DIR/pid)']),
+    told('b2', 'kill -0 $(cat $DOGFOOD_DATA_DIR/pid)', requires='b'),
+    told('c1'),
+    told('d1', tier='deep'),
+    told('e1', 'false', establishes='e'),
+    told('e2', requires='e'),
+)
+
+
+def report(place: Place) -> Done:
+    done = place.verb('report', str(place.path / 'run'))
+    assert 'Traceback' not in done.err
+    return done
+
+
+def hold(place: Place, first: Done, kept: bool = False) -> Done:
+    """What was reported after the fault blames nobody wrongly, and going on with the run keeps every rule.
+
+    `kept`: the run keeps its chains' folders; else none may be left.
+    """
+    before, ran_before = first.verdicts, place.ran()
+    for name, verdict in before.items():
+        assert verdict in (TRUTH[name], 'infra', 'blocked', 'deferred'), (name, verdict, first.causes.get(name))
+        assert verdict != 'blocked' or name == 'e2' or first.verdicts[first.journeys[name]['root']] == 'infra'
+    again = place.resume()
+    assert again.verdicts == TRUTH, (again.causes, again.err)
+    assert (again.exit, again.said_exit, again.bundle['problems']) == (1, '1', [])
+    ran = place.ran()[len(ran_before) :]
+    for chain in CHAINS:
+        if all(before[name] == TRUTH[name] for name in chain):
+            assert not [line for line in ran if line.split()[0] in chain], (chain, ran)
+    assert place.processes() == []
+    assert kept or list(place.tmp.iterdir()) == []
+    return again
+
+
+# -- killed ------------------------------------------------------------------------------------
+
+UNTIL_LET_GO = 'until test -e @LEDGER@.go; do sleep 0.02; done'
+
+
+def shard_of(run_dir: RunDir, name: str) -> int:
+    lines = run_dir.plan_lines.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if name in line.replace(',', ' ').split())
+
+
+def let_go(place: Place) -> None:
+    Path(f'{place.ledger}.go').touch()
+
+
+def begin(place: Place, seed: str, shard: int = 1) -> Live:
+    """A run in which some journey of the shard has just begun, or has just ended, as the seed says."""
+    chance = random.Random(seed)
+    live = place.start('--keep', 'none', *JOURNEYS_OF_ALL_KINDS)
+    live.shard(shard)
+    line = live.run_dir.plan_lines.read_text().splitlines()[shard - 1]
+    moment = chance.choice([name for name in line.replace(',', ' ').split() if name != 'e2'])
+    live.until(lambda: any(ran.startswith(f'{moment} ') for ran in place.ran()))
+    time.sleep(chance.uniform(0, 0.06))
+    return live
+
+
+def kill(its: process.Process) -> None:
+    process.send(its, signal.SIGKILL)
+
+
+@pytest.mark.parametrize('shard', [1, 2])
+def test_a_shard_is_killed(shard: int) -> None:
+    def one(place: Place, seed: int) -> bool:
+        live = begin(place, f'{seed}', shard)
+        kill(live.shard(shard))
+        first = live.wait()
+        hold(place, first)
+        return 'infra' in first.verdicts.values()
+
+    assert any(several(one, range(MOMENTS)))
+
+
+def test_all_of_a_run_is_killed_at_once() -> None:
+    """Script, make and shards; what their steps started has sessions of its own and runs on."""
+
+    def one(place: Place, seed: int) -> bool:
+        live = begin(place, f'all {seed}')
+        os.killpg(live.script.pid, signal.SIGKILL)
+        assert live.wait().said_exit is None
+        first = report(place)
+        assert place.processes() == []
+        hold(place, first)
+        return 'infra' in first.verdicts.values()
+
+    assert any(several(one, range(MOMENTS)))
+
+
+def test_make_is_killed_and_its_shards_are_waited_for() -> None:
+    def one(place: Place, seed: int) -> None:
+        live = begin(place, f'make {seed}')
+        for its in children_of(live.script.pid, 'make'):
+            kill(its)
+        first = live.wait()
+        assert first.verdicts == TRUTH
+        hold(place, first)
+
+    several(one, range(MOMENTS))
+
+
+def test_the_script_is_killed_and_its_shards_go_on(place: Place) -> None:
+    """Until they are done nobody else gets into the run directory, and a report takes nothing from them."""
+    live = place.start(journey('held', f'echo held >> @LEDGER@; {UNTIL_LET_GO}'), journey('other', 'true'))
+    live.until_started('held')
+    live.script.kill()
+    live.wait()
+    meanwhile, refused, afresh = report(place), place.resume(), place.run()
+    assert (meanwhile.verdicts['held'], meanwhile.causes['held']) == ('infra', 'shard 1 is still running it')
+    assert [refused.exit, afresh.exit] == [2, 2]
+    assert 'shard 1 of it still runs' in refused.err
+    assert 'Traceback' not in refused.err + afresh.err
+    let_go(place)
+    assert place.verb('wait', str(live.run_dir.path)).exit == 0
+    last = report(place)
+    assert (last.exit, last.verdicts) == (0, {'held': 'passed', 'other': 'passed'})
+    assert (place.resume().exit, place.ran()) == (0, ['held'])
+
+
+def children_of(pid: int, name: str) -> list[process.Process]:
+    return [its for its in process.descendants(pid) if its.name == name]
+
+
+def test_what_hides_its_environment_does_not_survive_its_shard(place: Place) -> None:
+    """redis and postgres write their title over it, `env -i` leaves none; others of the kind are not touched."""
+    hidden = 'cd $DOGFOOD_DATA_DIR; env -i setsid sleep 300 >/dev/null 2>&1 & echo started >> @LEDGER@; sleep 300'
+    with subprocess.Popen(['env', '-i', 'sleep', '300'], cwd=place.path) as bystander:
+        try:
+            live = place.start(journey('hide', hidden))
+            live.until(lambda: place.ran())
+            live.until(lambda: [its for its in place.processes() if not process.environment_of(its.pid)][1:])
+            os.killpg(live.script.pid, signal.SIGKILL)
+            live.wait()
+            report(place)
+            assert [its.pid for its in place.processes()] == [bystander.pid]
+        finally:
+            bystander.kill()
+
+
+# -- crashes at each call ----------------------------------------------------------------------
+
+
+def begun(place: Place) -> RunDir:
+    """A run directory with its plan, for one shard that somebody else is to run."""
+    place.corpus(*JOURNEYS_OF_ALL_KINDS)
+    assert place.verb('plan', 'corpus.yaml', '--shards', '1', '--keep', 'none', '--run-dir', 'run').exit == 0
+    return RunDir(place.path / 'run')
+
+
+def tampered(call: str, how: str, *more: str) -> tuple[str, ...]:
+    """strace for one process alone, none that it starts: what becomes of one kind of its calls."""
+    return ('strace', '-qqq', '-o', '/dev/null', '-e', f'trace={call}', '-e', f'inject={call}:{how}', *more)
+
+
+@pytest.mark.parametrize('call', ['write', 'rename', 'mkdir', 'symlink', 'unlink'])
+def test_a_shard_crashes_at_some_call(call: str) -> None:
+    need_commands('strace')
+
+    def one(place: Place, number: int) -> None:
+        begun(place)
+        assert place.verb('shard', 'run', '1', before=tampered(call, f'signal=KILL:when={number}')).exit in (0, 137)
+        hold(place, report(place))
+
+    several(one, random.Random(call).sample(range(1, 12), max(1, MOMENTS - 1)))
+
+
+# -- the machine starts anew -------------------------------------------------------------------
+
+
+def reboot(run_dir: RunDir) -> None:
+    """Make the records those of an earlier boot of the machine."""
+    for path in (run_dir.run, *run_dir.path.glob('shards/*/results.jsonl'), *run_dir.capabilities.iterdir()):
+        path.write_text(path.read_text().replace(files.boot_id(), 'another-boot'))
+
+
+def test_records_end_where_the_power_was_cut() -> None:
+    """At any byte: what was whole stands, the rest is measured again, in fresh folders."""
+
+    def one(place: Place, seed: int) -> None:
+        place.run('--keep', 'all', *JOURNEYS_OF_ALL_KINDS)
+        run_dir = RunDir(place.path / 'run')
+        chance = random.Random(seed)
+        for shard in (1, 2):
+            path = run_dir.results(shard)
+            path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size)])
+        reboot(run_dir)
+        place.ledger.write_text('')
+        hold(place, report(place), kept=True)
+
+    several(one, range(MOMENTS))
+
+
+@pytest.mark.parametrize('damage', ['torn', 'nul', 'garbage'])
+def test_records_are_damaged(place: Place, damage: str) -> None:
+    """The end is what a crash leaves: it is healed and never mentioned. The middle is said, and left out by RESUME."""
+    place.run('--keep', 'none', *JOURNEYS_OF_ALL_KINDS, shards=1)
+    path = RunDir(place.path / 'run').results(1)
+    lines = path.read_bytes().splitlines(keepends=True)
+    where = next(number for number, line in enumerate(lines) if b'"id":"a2"' in line)
+    match damage:
+        case 'torn':
+            path.write_bytes(b''.join(lines[:where]) + lines[where][:40])
+        case 'nul':
+            path.write_bytes(b''.join(lines[:where]) + bytes(700))
+        case _:
+            lines[where] = b'\x00\xff{"event":"result","record":' + lines[where]
+            path.write_bytes(b''.join(lines))
+    first = report(place)
+    assert first.verdicts['a2'] == 'infra'
+    assert bool(first.bundle['problems']) == (damage == 'garbage')
+    place.ledger.write_text('')
+    hold(place, first)
+    assert [name for line in place.ran() if (name := line.split()[0]) in ('a1', 'a2')] == ['a1', 'a2']
+    damaged = path.with_name('results.jsonl.damaged')
+    assert b'"id":"a2"' in damaged.read_bytes() if damage == 'garbage' else not damaged.exists()
+
+
+def test_records_hold_what_no_shard_writes(place: Place) -> None:
+    """It is said for good: nobody knows where it comes from."""
+    place.run(*JOURNEYS_OF_ALL_KINDS, shards=1)
+    with RunDir(place.path / 'run').results(1).open('a') as file:
+        file.write('{"event": "result"}\n{"event": "start", "journey": 7}\n{"event": "chain-end"}\n{}\n')
+    first, again = report(place), place.resume()
+    assert first.verdicts == again.verdicts == TRUTH
+    assert len(again.bundle['problems']) == len(first.bundle['problems']) == 4
+
+
+# -- markers and gates -------------------------------------------------------------------------
+
+MARKER = '$DOGFOOD_CAPABILITIES/made.json'
+NO_MARKER = '{"token": "made", "journey": "make", "chain": "make", "shard": 1, "seal": "none"}'
+
+
+@pytest.mark.parametrize(
+    ('what', 'cause'),
+    [
+        (f'rm {MARKER}', 'it is gone'),
+        (f': > {MARKER}', 'it cannot be read'),
+        (f'truncate --size=-9 {MARKER}', 'it cannot be read'),
+        (f'sed -i s/make/meddle/ {MARKER}', 'its seal'),
+        (f"echo '{NO_MARKER}' > {MARKER}", 'it is not a marker'),
+        (f'cp $DOGFOOD_CAPABILITIES/also.json {MARKER}', 'its seal'),
+    ],
+)
+def test_a_marker_is_lost_or_forged(place: Place, what: str, cause: str) -> None:
+    first = place.run(
+        journey('make', 'echo make >> @LEDGER@; touch $DOGFOOD_DATA_DIR/made', establishes=['made', 'also']),
+        journey('meddle', f'echo meddle >> @LEDGER@; test -e @LEDGER@.go || {{ {what}; }}', requires='also'),
+        journey('use', 'echo use >> @LEDGER@; cat $DOGFOOD_DATA_DIR/made', requires='made'),
+    )
+    assert (first.exit, first.verdicts) == (3, {'make': 'passed', 'meddle': 'passed', 'use': 'infra'})
+    assert cause in first.causes['use']
+    let_go(place)
+    again = place.resume()
+    assert (again.exit, set(again.verdicts.values())) == (0, {'passed'})
+    assert place.ran() == ['make', 'meddle', 'make', 'use']
+
+
+def test_a_marker_of_another_run_is_not_relied_on(place: Place) -> None:
+    make = journey('make', 'echo make >> @LEDGER@', establishes='made')
+    place.run(make, run_dir=place.path / 'earlier')
+    first = place.run(
+        make,
+        journey('meddle', f'cp {place.path}/earlier/capabilities/made.json {MARKER}', requires='made'),
+        journey('use', 'echo use >> @LEDGER@', requires='made', tier='deep'),
+    )
+    assert (first.exit, first.verdicts['use'], place.ran()) == (3, 'infra', ['make', 'make'])
+
+
+def test_a_gate_whose_shard_is_killed_defers_and_never_hangs(place: Place) -> None:
+    live = place.start(
+        journey('gate', f'echo gate >> @LEDGER@; {UNTIL_LET_GO}', tier='smoke', gating=True),
+        journey('behind', 'echo behind >> @LEDGER@'),
+    )
+    live.until(lambda: place.ran())
+    kill(live.shard(shard_of(live.run_dir, 'gate')))
+    first = live.wait()
+    assert (first.exit, first.verdicts) == (3, {'gate': 'infra', 'behind': 'deferred'})
+    assert first.journeys['behind']['root'] == 'gate'
+    let_go(place)
+    again = place.resume()
+    assert (again.exit, set(again.verdicts.values())) == (0, {'passed'})
+    assert place.ran() == ['gate', 'gate', 'behind']
+
+
+@pytest.mark.parametrize('missing', ['job', 'folder'])
+def test_a_shard_that_cannot_start_is_not_waited_for_without_end(place: Place, missing: str) -> None:
+    place.corpus(journey('gate', 'true', tier='smoke', gating=True), journey('behind', 'true'))
+    place.verb('plan', 'corpus.yaml', '--shards', '2', '--run-dir', 'run')
+    run_dir = RunDir(place.path / 'run')
+    first = shard_of(run_dir, 'gate')
+    second = 3 - first
+    if missing == 'job':
+        run_dir.job(first).unlink()
+        assert place.verb('shard', 'run', str(first)).exit == 2
+    else:
+        shutil.rmtree(run_dir.shard(first))
+    started = time.monotonic()
+    done = subprocess.run(
+        [str(PYTHON), '-c', SHARD_WITH_LITTLE_PATIENCE, str(run_dir.path), str(second)], cwd=HOUSE, timeout=WAIT_SECONDS
+    )
+    assert (done.returncode, time.monotonic() - started < 5) == (0, True)
+    told = report(place)
+    assert told.verdicts == {'gate': 'infra', 'behind': 'deferred'}
+
+
+SHARD_WITH_LITTLE_PATIENCE = """
+import os, sys
+from pathlib import Path
+from hack.common.process import Supervisor
+from hack.dogfood import shard
+from hack.dogfood.rundir import RunDir
+
+run_dir = RunDir(Path(sys.argv[1]))
+sys.exit(shard.run(run_dir, int(sys.argv[2]), Supervisor(), dict(os.environ), lambda record: None, patience=0.5))
+"""
