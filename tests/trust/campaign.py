@@ -93,9 +93,8 @@ def run(dogfood: Path, folder: Path, seed: int, its_run: Run, its_cases: Sequenc
         path.write_text(json.dumps({**case.document, 'journeys': [journey.document for journey in case.journeys]}))
     try:
         legs = _legs(table)
-    except subprocess.TimeoutExpired as late:
-        endless = Wrong(-1, '', its_run.kind, 'an end', f'none within {late.timeout} s: {late.cmd}')
-        return Outcome(its_run, folder, Counter(), Counter(), 0, [endless])
+    except (OSError, subprocess.SubprocessError) as error:
+        return Outcome(its_run, folder, Counter(), Counter(), 0, [Wrong(-1, '', its_run.kind, 'an end', str(error))])
     return judged(table, legs)
 
 
@@ -105,6 +104,11 @@ def _legs(table: Table) -> list[Leg]:
             return [_apart(table, lose=False)]
         case 'part lost':
             return [_apart(table, lose=True)]
+        case 'shard paused':
+            return [_paused(table)]
+        case 'disk too small':
+            with disturb.disk(table.folder / 'd', _DISK) as disk:
+                return [Leg('run', _ended(_start(table, temp=disk)), _bundle(table.run_dir), exact=True)]
         case kind if kind in cases.BY_MOUNT:
             return _on_small_disk(table)
         case kind if kind in cases.DISTURBED:
@@ -209,6 +213,16 @@ def _befall(table: Table, process: subprocess.Popen[bytes], shard: int) -> None:
                 os.killpg(process.pid, signal.SIGINT)
             case 'marker hit':
                 disturb.hit_marker(table.random, table.run_dir)
+            case 'folder gone':
+                disturb.take_folder(table.random, table.run_dir, shard)
+
+
+def _paused(table: Table) -> Leg:
+    """A run of which one shard gets no processor for a while: nothing comes of it."""
+    process = _start(table)
+    if (shard := disturb.moment(table.random, table.run_dir, process)) is not None:
+        disturb.pause_shard(table.run_dir, shard, table.random.uniform(0.3, 1.5))
+    return Leg('run', _ended(process), _bundle(table.run_dir), exact=True)
 
 
 _TROUBLE: Final[Mapping[str, Callable[[Path], None]]] = {
