@@ -1,7 +1,6 @@
 """Errors a reader can mend, and the exit statuses every entry point shares."""
 
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
@@ -41,5 +40,7 @@ def run_main(main: Callable[[list[str]], int], arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except Exception:
         # A fault of ours: Python's own exit status for it, 1, would say that the product failed.
+        import traceback  # a hundredth of a second, for the rarest of ends
+
         traceback.print_exc()
         return Exit.BROKEN

@@ -20,7 +20,7 @@ _DUMPS: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).enco
 
 def utc_now() -> str:
     """Now, as UTC ISO 8601 with milliseconds."""
-    return datetime.now(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z'
+    return datetime.now(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00') + 'Z'
 
 
 def boot_id() -> str:
@@ -156,9 +156,14 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def try_lock(path: Path | str) -> int | None:
-    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it."""
+    """A descriptor that holds the lock until it is closed or the process ends; None where another holds it.
+
+    The file is not there before its lock is held: who finds it free knows that its holder is gone.
+    """
     until = time.monotonic() + _LOOKED_AT_SECONDS
     while True:
+        if not os.path.exists(path) and (born := _born_locked(path)) is not None:
+            return born
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,6 +182,21 @@ def _is_at(file: int, path: Path | str) -> bool:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def _born_locked(path: Path | str) -> int | None:
+    """A new file that comes to stand at `path` with its lock on; None where another is there, or links are not."""
+    file, beside = tempfile.mkstemp(prefix='.', suffix='.lock', dir=os.path.dirname(path) or '.')
+    try:
+        os.fchmod(file, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.link(beside, path)
+    except OSError:
+        os.close(file)
+        return None
+    finally:
+        os.unlink(beside)
+    return file
 
 
 def lock_is_held(path: Path | str) -> bool:

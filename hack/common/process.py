@@ -23,7 +23,7 @@ KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and t
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
 _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
-_AROUND: Final = 200  # bytes of a line on each side of a hit
+_AROUND: Final = 1000  # bytes of a line on each side of a hit
 _MOST_HITS: Final = 1000
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
@@ -33,6 +33,7 @@ _WORTH_WAITING: Final = 0.05  # seconds
 _ONE_INTERRUPT: Final = 1.0  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_PF_FORKNOEXEC: Final = 0x40
 
 
 class End(Enum):
@@ -74,7 +75,7 @@ class Captured:
         if self._scan and len(self.hits) < _MOST_HITS:
             # What stays on both sides is looked at again later: a match across a cut is found twice, never missed.
             seam = self._seam or self._head[-_SEAM:]
-            found = map(_line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
+            found = map(line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
             self.hits = list(dict.fromkeys((*self.hits, *found)))[:_MOST_HITS]
             self._seam = (seam + self._tail[:lost])[-_SEAM:]
         self.dropped += lost
@@ -86,8 +87,8 @@ class Captured:
         return (self._head, self._tail) if self.dropped else (self._head + self._tail, b'')
 
 
-def _line_around(match: re.Match[bytes]) -> bytes:
-    """The match within its line, as far as that is near."""
+def line_around(match: re.Match[bytes]) -> bytes:
+    """The match within its line, or within so much of it as is near."""
     data, (start, end) = match.string, match.span()
     before = data[max(0, start - _AROUND) : start].rpartition(b'\n')[2]
     return before + match.group() + data[end : end + _AROUND].partition(b'\n')[0]
@@ -115,6 +116,7 @@ class Process(NamedTuple):
     group: int
     session: int
     terminal: int = 0  # its number; 0: none
+    is_copy: bool = False  # of its parent: it has not become a program yet
 
 
 def look_up(pid: int) -> Process | None:
@@ -126,8 +128,9 @@ def look_up(pid: int) -> Process | None:
         return None
     name, _, rest = text.partition('(')[2].rpartition(')')
     fields = rest.split()
+    parent, group, session, terminal, _, flags = map(int, fields[1:7])
     return Process(
-        pid, int(fields[19]), name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[4])
+        pid, int(fields[19]), name, fields[0], parent, group, session, terminal, bool(flags & _PF_FORKNOEXEC)
     )
 
 
@@ -328,13 +331,31 @@ def reap() -> bool:
     return True
 
 
-def output(argv: Sequence[str], seconds: float) -> str | None:
-    """What a small program of the machine's own says, stripped; None where it fails, is absent or takes too long."""
+def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
+    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+    until = time.monotonic() + seconds
+    return [_output(child, until) for child in [_ask(command) for command in commands]]
+
+
+def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
     try:
-        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=True)
-    except (OSError, subprocess.SubprocessError):
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError:
         return None
-    return ran.stdout.decode('utf-8', 'replace').strip()
+
+
+def _output(child: subprocess.Popen[bytes] | None, until: float) -> str | None:
+    if child is None:
+        return None
+    with child:
+        try:
+            said, _ = child.communicate(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return None
+    return None if child.returncode else said.decode('utf-8', 'replace').strip()
 
 
 class Supervisor:
@@ -427,6 +448,8 @@ class Supervisor:
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
         end, excused = self._watch(child.pid, pipes, seconds)
+        if end is None and _killed_before_it_began(child.pid):  # Ctrl-C hits it until it has a session of its own
+            end = End.INTERRUPTED
         if end is None:
             _, status, used = os.wait4(child.pid, 0)
         else:
@@ -628,6 +651,15 @@ class Supervisor:
 
         end_all(of_this_run, grace)
         reap()
+
+
+def _killed_before_it_began(pid: int) -> bool:
+    """Whether a child that has ended, and was not reaped yet, was killed when it was still a copy of us."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code == os.CLD_EXITED:
+        return False
+    its = look_up(pid)
+    return its is not None and its.is_copy
 
 
 def _hear_all_signals() -> None:

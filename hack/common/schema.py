@@ -24,6 +24,14 @@ _KINDS: Final = {
     'array': 'a list',
     'object': 'a mapping',
 }
+_TYPES: Final[dict[type, str]] = {
+    bool: 'true or false',
+    str: 'text',
+    int: 'a number',
+    float: 'a number',
+    list: 'a list',
+    dict: 'a mapping',
+}
 _SHOWN: Final = 60  # characters of a value in a message
 
 
@@ -44,15 +52,15 @@ class Schema:
         if self._is_valid(document.data):
             return []
         errors = self._validator.iter_errors(document.data)
-        # A set: where an alias repeats a mistake, it stands in one place all the same.
-        return sorted({violation for error in errors for violation in self._in_words(document, error)})
+        violations = {violation for error in errors for violation in self._in_words(document, error)}
+        return sorted(violations, key=lambda violation: violation.problem)
 
     @cached_property
     def _is_valid(self) -> Callable[[Any], bool]:
         import fastjsonschema
 
         formats = {name: lambda text, fault=fault: fault(text) is None for name, fault in self._formats.items()}
-        validate = fastjsonschema.compile(self._schema, formats, use_default=False, detailed_exceptions=False)
+        validate = fastjsonschema.compile(self._schema, formats=formats, use_default=False, detailed_exceptions=False)
 
         def is_valid(data: object) -> bool:
             try:
@@ -67,17 +75,17 @@ class Schema:
     def _validator(self) -> Any:
         from jsonschema import ValidationError, validators
 
-        def pattern(_: object, pattern: str, value: object, __: object) -> Iterator[Any]:
+        def has_pattern(_: object, pattern: str, value: object, __: object) -> Iterator[Any]:
             # `$` is the end, as in JavaScript and in fastjsonschema, not a place before a last newline too.
             if isinstance(value, str) and not re.search(re.sub(r'(?<!\\)\$', r'\\Z', pattern), value):
                 yield ValidationError(f'{value!r} does not match {pattern!r}')
 
-        def format(_: object, name: str, value: object, __: object) -> Iterator[Any]:
+        def has_format(_: object, name: str, value: object, __: object) -> Iterator[Any]:
             if isinstance(value, str) and self._formats[name](value):
                 yield ValidationError(f'{value!r} is no {name}')
 
         extend: Any = validators.extend
-        return extend(validators.Draft7Validator, {'pattern': pattern, 'format': format})(self._schema)
+        return extend(validators.Draft7Validator, {'pattern': has_pattern, 'format': has_format})(self._schema)
 
     def _in_words(self, document: Document, error: Any) -> Iterable[Violation]:
         """The error in our words. Some errors are several, one for each key."""
@@ -99,12 +107,13 @@ class Schema:
                     what = f'the key {key!r} is missing{f" in {name}" if path else ""} (add it)'
                     yield Violation(document.problem(what, path), path)
         elif rule == 'uniqueItems':
-            seen: list[Any] = []
+            seen: set[str] = set()
             for index, item in enumerate(value):
-                if item in seen:
+                written = json.dumps(item)
+                if written in seen:
                     what = f'{_show(item)} stands twice in {name} (keep one of the two)'
                     yield Violation(document.problem(what, (*path, index)), path)
-                seen.append(item)
+                seen.add(written)
         else:
             said = self._formats[wanted](value) if rule == 'format' else None
             text = f'{_show(value)} {said}' if said else _say(name, value, rule, wanted, error.schema)
@@ -120,7 +129,7 @@ def _say(name: str, value: Any, rule: str, wanted: Any, schema: dict[str, Any]) 
         words = [str(word) for word in wanted]
         return f'{name} cannot be {_show(value)}' + (suggest(str(value), words) or f' (known: {", ".join(words)})')
     if rule in ('minItems', 'minProperties', 'minLength'):
-        return f'{name} says too little (add what is missing, or remove it)' if value else _say_empty(name)
+        return f'{name} is empty (say something, or remove it)'
     if rule == 'maxLength':
         return f'{name} has {len(value)} characters, more than {wanted} (shorten it)'
     limit = {'minimum': 'at least', 'maximum': 'at most', 'exclusiveMinimum': 'more than'}[rule]
@@ -135,26 +144,13 @@ def _say_type(name: str, value: Any, kinds: list[str]) -> str:
         why = 'yes, no, on, off, true and false are no text in YAML'
         return f"{name} wants {wants}, but {why} (put it in quotes, as in '{'yes' if value else 'no'}')"
     if isinstance(value, int | float) and 'string' in kinds:
-        return f"{name} wants {wants}, not a number (put it in quotes: '{_show(value)}')"
+        hint = 'round it, or put' if 'integer' in kinds else 'put'
+        return f"{name} wants {wants}, not the number {value} ({hint} it in quotes: '{value}')"
     if isinstance(value, str | int | float) and not {'array', 'object'} & set(kinds):
         hint = 'write it without quotes' if isinstance(value, str) else 'mend the value'
         return f'{name} wants {wants}, not {_show(value)} ({hint})'
     kind = next(words for known, words in _TYPES.items() if isinstance(value, known))
     return f'{name} wants {wants}, not {kind} (check the indentation and the punctuation)'
-
-
-_TYPES: Final[dict[type, str]] = {
-    bool: 'true or false',
-    str: 'text',
-    int: 'a number',
-    float: 'a number',
-    list: 'a list',
-    dict: 'a mapping',
-}
-
-
-def _say_empty(name: str) -> str:
-    return f'{name} is empty (say something, or remove it)'
 
 
 def _name(path: Path) -> str:

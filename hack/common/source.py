@@ -28,7 +28,7 @@ _CONSTANTS: Final[dict[str, bool | None]] = {
 }
 _NUMBER: Final = re.compile(r'-?(?:0|[1-9][0-9]{0,400})(\.[0-9]+)?([eE][-+]?[0-9]+)?')
 _YAML_TAG: Final = 'tag:yaml.org,2002:'
-_PLAIN_TAGS: Final = {None, '!', *(f'{_YAML_TAG}{name}' for name in ('str', 'seq', 'map'))}
+_PLAIN_TAGS: Final = {None, *(f'{_YAML_TAG}{name}' for name in ('str', 'seq', 'map'))}
 # What json.dumps makes of a character beyond U+FFFF. A backslash before it escapes it, hence the first branch.
 _SURROGATES: Final = re.compile(rb'\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)', re.DOTALL)
 _HINTS: Final = {
@@ -277,7 +277,7 @@ class _Parser:
         plain = event.implicit[0]
         if is_key:
             if plain and value == '<<':
-                self._complain(event, "merge keys ('<<') are not understood (write the keys out, or alias all of it)")
+                self._refuse(event, "merge keys ('<<') are not understood (write the keys out, or alias all of it)")
         elif plain:
             value = _resolve(value)
         if event.anchor is not None:
@@ -330,9 +330,6 @@ class _Parser:
 
     def _refuse(self, event: Any, text: str) -> NoReturn:
         raise _RefusedError(Problem(self._path, _place(event.start_mark), text))
-
-    def _complain(self, event: Any, text: str) -> None:
-        self._found.append(Problem(self._path, _place(event.start_mark), text))
 
 
 def _items(values: list[Any], places: 'array[int]') -> Items:

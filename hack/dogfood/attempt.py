@@ -115,6 +115,17 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
     return lines
 
 
+def version(shell: Shell, feature: Feature) -> str | None:
+    """The first line that the feature's version command says, masked; None where there is none or it fails."""
+    if feature.version is None:
+        return None
+    environment = workspace.with_variables(shell.environment, feature.env)
+    ran = _bash(shell, feature.version, environment, shell.workspace.data, _PROBE_SECONDS)
+    _take_notes(shell.workspace.notes)
+    lines = shell.mask.text(_text(ran.out).join()).splitlines()
+    return lines[0] if ran.status == 0 and lines else None
+
+
 # -- steps ---------------------------------------------------------------------------------
 
 
@@ -164,7 +175,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature)
+    crashes = oracles.crash_pattern(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
@@ -184,7 +195,7 @@ def _charged(ran: Ran) -> float:
 def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -> _Sample:
     pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
     ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
-    notes = _take_notes(run.shell.workspace.notes)
+    notes = _notes(run.shell, ran)
     out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
     paths = {check.path: _look_at(run, check) for check in step.expect.files}
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
@@ -215,7 +226,7 @@ def _judged(
         record['first'] = _record(run, step, samples.first.ran, f'step-{number}-first')
     records.append(record)
     if ran.end is End.TIMED_OUT:
-        late = oracles.finding('timeout', f'to end within {limit:g} s', 'it was still running')
+        late = oracles.finding('timeout', f'to end within {round(limit, 3):g} s', 'it was still running')
         found = [late, *(entry for entry in found if entry['kind'] == 'crash')]
     for entry in found:
         entry['step'], entry['evidence'] = number, _evidence_of(record, entry)
@@ -286,9 +297,21 @@ def _command(
 ) -> StepSeen:
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
-    notes = _take_notes(shell.workspace.notes)
+    notes = _notes(shell, ran)
     trouble = None if ran.status == 0 else _trouble(shell, ran)
     return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
+
+
+def _notes(shell: Shell, ran: Ran) -> list[Note]:
+    """What the step said of itself; a bare command that `exec` does not find, bash tells of on its own."""
+    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
+    notes = _take_notes(shell.workspace.notes)
+    return [*notes, Note('command-not-found', os.fsdecode(missing[1]))] if missing and ran.status == 127 else notes
+
+
+def _own_name(shell: Shell) -> bytes:
+    """By which the step's own bash speaks of itself, as a regular expression."""
+    return re.escape(os.fsencode(shell.bash))
 
 
 def _take_notes(path: str) -> list[Note]:
@@ -311,13 +334,16 @@ def _trouble(shell: Shell, ran: Ran) -> str | None:
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
-    if limited and ran.status == 128 + signal.SIGXFSZ:
-        return 'a file grew past the limit this run was started with (ulimit -f)'
+    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        if ran.status == 128 + signal.SIGXFSZ:
+            return 'a file grew past the limit this run was started with (ulimit -f)'
+        telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if limited else (errno.ENOSPC, errno.EDQUOT)
-    return next((f'it said: {os.strerror(number)}' for number in full if os.strerror(number).encode() in said), None)
+    if re.search(rb'^%b: (?:line \d+: )?fork: ' % _own_name(shell), said, re.M):
+        return 'its bash could start no further process'
+    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
 
 def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:

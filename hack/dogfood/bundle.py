@@ -61,7 +61,11 @@ def merge(
     dealt = list(zip(plan['shards'], histories, strict=False))  # events beyond the plan have no chains
     return {
         'format': FORMAT,
-        'run': {**{key: run[key] for key in run if key in _RUN_KEYS}, 'ended': _last_time(histories)},
+        'run': {
+            **{key: run[key] for key in run if key in _RUN_KEYS},
+            'product': {'digests': run.get('product') or {}, 'versions': _versions(histories)},
+            'ended': _last_time(histories),
+        },
         'plan': {key: plan[key] for key in plan if key not in ('format', 'journeys')},
         'shards': [_shard(chains, history) for chains, history in dealt],
         'chains': [_chain(chain, history) for chains, history in dealt for chain in chains],
@@ -81,6 +85,11 @@ def _places(plan: Json) -> dict[str, Place]:
         for chain in chains
         for journey in chain['journeys']
     }
+
+
+def _versions(histories: Iterable[History]) -> dict[str, str]:
+    found = {feature: version for history in histories for feature, version in history.versions.items()}
+    return dict(sorted(found.items()))
 
 
 def _last_time(histories: Iterable[History]) -> str | None:

@@ -66,7 +66,7 @@ def largest_without(
     reach = dict(order)  # the earliest node that a node's part of the tree touches
     for node in reversed(order):
         parent = above[node]
-        reach[node] = min([reach[node], *(order[near] for near in beside[node] if near != parent)])
+        reach[node] = min([reach[node], *(order[near] for near in beside[node])])
         if parent is None:
             break
         reach[parent] = min(reach[parent], reach[node])

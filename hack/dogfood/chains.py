@@ -3,7 +3,6 @@
 All here are pure functions. Costs are whole microseconds inside, so that no order of summation shows in a plan.
 """
 
-import difflib
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import collector
 from hack.common.errors import UserError
+from hack.common.source import suggest
 from hack.dogfood import ceiling, graph, packing
 from hack.dogfood.model import TIERS, Chain, Corpus, Journey, Plan
 
@@ -51,29 +51,29 @@ def select(
 
 def _refuse_unknown(corpus: Corpus, only: Collection[str], tiers: Collection[str]) -> None:
     problems = [
-        f'only: no journey is called {name!r} ({suggestion(name, corpus.journeys)})'
+        f'only: no journey is called {name!r}{suggestion(name, corpus.journeys)}'
         for name in sorted(set(only) - {FAILED} - set(corpus.journeys))
     ]
     problems += [
-        f'tiers: no tier is called {name!r} ({suggestion(name, TIERS)})' for name in sorted(set(tiers) - set(TIERS))
+        f'tiers: no tier is called {name!r}{suggestion(name, TIERS)}' for name in sorted(set(tiers) - set(TIERS))
     ]
     if problems:
         raise UserError(problems)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to do about a name that nothing has."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f'did you mean {close[0]!r}?' if close else f'known are {", ".join(names[:5])}{", …" * (len(names) > 5)}'
+def suggestion(name: str, known: Collection[str]) -> str:
+    """What to do about a name that nothing has, in parentheses."""
+    first = ', '.join(list(known)[:5])
+    return suggest(name, known) or f' (known are {first}{", …" * (len(known) > 5)})'
 
 
 def _nothing_selected(only: Collection[str], tiers: Collection[str]) -> str:
+    names, among = ', '.join(sorted(only)), ' or '.join(sorted(tiers, key=TIERS.index))
     if FAILED in only:
-        return f'only: none of {", ".join(only)} is in what was asked for (leave {FAILED} out if nothing failed)'
+        return f'only: none of {names} is in what was asked for (leave {FAILED} out if nothing failed)'
     if not only:
-        return f'tiers: no journey is of {" or ".join(tiers)} (name another tier)'
-    return f'only: none of {", ".join(only)} is of {" or ".join(tiers)} (name another tier)'
+        return f'tiers: no journey is of {among} (name another tier)'
+    return f'only: none of {names} is of {among} (name another tier)'
 
 
 def _with_required(journeys: Mapping[str, Journey], asked: Iterable[str]) -> set[str]:
@@ -114,19 +114,17 @@ def plan(journeys: Mapping[str, Journey], shards: int, timings: Mapping[str, Seq
 
 def predict(journeys: Mapping[str, Journey], timings: Mapping[str, Sequence[float]]) -> dict[str, int]:
     """Microseconds by journey: the median of its last passes, else its steps at the price this corpus pays for one."""
-    medians = {id: _median(timings[id]) for id in journeys if id in timings}
-    known = {id: cost for id, cost in medians.items() if cost}
-    paid, steps = sum(known.values()), sum([len(journeys[id].steps) for id in known])
-    if not known:
-        paid, steps = STEP_GUESS, 1
+    known = {id: cost for id in journeys if (passes := timings.get(id)) and (cost := _median(passes))}
+    paid = sum(known.values()) or STEP_GUESS
+    steps = sum([len(journeys[id].steps) for id in known]) or 1
     return {id: known.get(id) or len(journey.steps) * paid // steps or 1 for id, journey in journeys.items()}
 
 
 def _median(passes: Sequence[float]) -> int:
-    """Microseconds of the last few, at least one; 0 where nothing usable was recorded."""
+    """Microseconds of the last few passes, at least one; 0 where what was recorded is no duration."""
     recent = sorted(passes[-RECENT:])
     middle = len(recent) // 2
-    median = (recent[middle] + recent[~middle]) / 2 if recent else math.nan
+    median = (recent[middle] + recent[~middle]) / 2
     return round(median * SECOND) or 1 if 0 <= median < math.inf else 0
 
 
@@ -183,12 +181,11 @@ def summary(plan: Plan) -> str:
     """The plan in one line: its size, how long it should take, and what keeps it from being shorter."""
     chains = [chain for shard in plan.shards for chain in shard]
     journeys = sum(len(chain.journeys) for chain in chains)
-    longest = max(chains, key=lambda chain: chain.seconds, default=Chain('', (), 0.0))
-    is_ceiling = len(plan.shards) > 1 and longest.seconds >= plan.lower_bound
+    ceilings = [f'chain {chain.name}' for chain in chains if chain.seconds >= plan.lower_bound]
     return (
         f'{counted(len(plan.shards), "shard")}, {counted(len(chains), "chain")}, {counted(journeys, "journey")}: '
         f'predicted makespan {plan.makespan:.1f} s, lower bound {plan.lower_bound:.1f} s, '
-        f'set by {f"chain {longest.name}" if is_ceiling else "the mean load"}'
+        f'set by {ceilings[0] if ceilings and len(plan.shards) > 1 else "the mean load"}'
     )
 
 

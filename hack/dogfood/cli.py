@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hack.common import files
+from hack.common import collector, files
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
@@ -120,6 +120,7 @@ def _wait(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+@collector.paused()
 def _report(asked: argparse.Namespace) -> int:
     from hack.dogfood import bundle, report, tenants
 

@@ -15,7 +15,7 @@ def explain(plan: Json, id: str, record: Json | None = None) -> list[str]:
     """Lines on a journey's chain, shard, prerequisites, dependents, gates and last verdict."""
     journeys = plan['journeys']
     if id not in journeys:
-        raise UserError(f'explain: no journey is called {id!r} ({suggestion(id, journeys)})')
+        raise UserError(f'explain: no journey is called {id!r}{suggestion(id, journeys)}')
     journey = journeys[id]
     shard, place, chain = _find(plan, id)
     members = {member: journeys[member] for member in chain['journeys']}

@@ -91,6 +91,7 @@ class History:
         self.problems: list[dict[str, Any]] = []
         self.chain_attempts: dict[str, int] = {}
         self.leaks: dict[str, list[str]] = {}
+        self.versions: dict[str, str] = {}  # what each feature's product says it is
         self.endings: list[Ending] = []  # of each turn
         self.first_time: str | None = None
         self.last_time: str | None = None
@@ -143,6 +144,8 @@ class History:
             self.chain_attempts[event['chain']] = event['chain_attempt']
         elif kind == 'chain-end':
             self.leaks.setdefault(event['chain'], []).extend(event['leaks'])
+        elif kind == 'product':
+            self.versions[event['feature']] = event['version']
         elif kind == 'shard-end':
             self.endings[-1] = _SAID.get(event['reason'], 'lost')
 

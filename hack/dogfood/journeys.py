@@ -1,15 +1,14 @@
 """Loads a corpus: files of journeys as values that hold together, or everything that is wrong with them at once."""
 
-import gc
 import hashlib
 import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hack.common.collector import paused
 from hack.common.errors import UserError
 from hack.common.schema import Schema, Violation
 from hack.common.source import NOWHERE, Document, Problem, Table, parse_yaml, read
@@ -39,27 +38,27 @@ class _Found(NamedTuple):
     doubtful: set[str]  # words that could not be placed: each may be a token that something establishes
 
 
+@paused()
 def load(paths: Sequence[str]) -> Corpus:
     """The journeys below these files and folders; raises UserError with everything that is wrong with them."""
-    found = _Found([], [], set())
     if not paths:
         raise UserError('the corpus: no path to it (name a folder or a file with journeys)')
-    with _collector_at_rest():
-        schema = _schema()
-        parts = [part for path in _files(paths, found) if (part := _part(path, schema, found))]
-        claims = [claim for part in parts for claim in part.claims]
-        declared = [declaration for part in parts for declaration in part.declared]
-        found.problems.extend(coherence.problems(claims, declared, found.doubtful))
-        if found.problems:
-            raise UserError(_lines(found.problems))
-        journeys = {claim.journey.id: claim.journey for claim in claims}
-        return Corpus(
-            files=tuple(part.file for part in parts),
-            features={part.file.path: part.feature for part in parts},
-            capabilities=_capabilities(journeys, declared),
-            journeys=journeys,
-            warnings=tuple(_lines(found.warnings)),
-        )
+    found = _Found([], [], set())
+    schema = _schema()
+    parts = [part for path in _files(paths, found) if (part := _part(path, schema, found))]
+    claims = [claim for part in parts for claim in part.claims]
+    declared = [declaration for part in parts for declaration in part.declared]
+    found.problems.extend(coherence.problems(claims, declared, found.doubtful))
+    if found.problems:
+        raise UserError(_lines(found.problems))
+    journeys = {claim.journey.id: claim.journey for claim in claims}
+    return Corpus(
+        files=tuple(part.file for part in parts),
+        features={part.file.path: part.feature for part in parts},
+        capabilities=_capabilities(journeys, declared),
+        journeys=journeys,
+        warnings=tuple(_lines(found.warnings)),
+    )
 
 
 def starting_corpus(feature: str) -> str:
@@ -84,18 +83,6 @@ def _capabilities(journeys: Mapping[str, Journey], declared: Iterable[Declared])
     }
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A corpus is a great many values and no garbage: looking for some takes longer than reading them."""
-    was_at_work = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_at_work:
-            gc.enable()
-
-
 # -- files ---------------------------------------------------------------------------------
 
 
@@ -118,7 +105,7 @@ def _below(folder: str, found: _Found) -> list[str]:
         what = f'cannot be read: {error.strerror} (check its permissions)'
         found.problems.append(Problem(str(error.filename), NOWHERE, what))
 
-    files = []
+    files: list[str] = []
     for parent, folders, names in os.walk(folder, onerror=complain):
         folders[:] = [name for name in folders if not name.startswith('.')]
         shown = [name for name in names if name.endswith(_ENDINGS) and not name.startswith('.')]

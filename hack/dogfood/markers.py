@@ -7,6 +7,7 @@ told from a true one. It is not synced: after a power cut the machine has anothe
 chain of an earlier boot goes on (the marker would not be relied on).
 """
 
+import hashlib
 import hmac
 import json
 from pathlib import Path
@@ -76,5 +77,5 @@ def _path(folder: Path, token: str) -> Path:
 
 def _text(marker: Marker, key: str) -> bytes:
     """The file, sealed; a true one has these bytes and no others."""
-    seal = hmac.new(key.encode(), json.dumps(marker).encode(), 'sha256').hexdigest()
+    seal = hmac.new(key.encode(), json.dumps(marker).encode(), hashlib.sha256).hexdigest()
     return json.dumps({**marker._asdict(), 'seal': seal}, indent=1).encode() + b'\n'

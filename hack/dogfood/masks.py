@@ -33,7 +33,7 @@ _TOKEN: Final = re.compile(
 _COMPOUND: Final = re.compile(
     r'(?:!\s+)?(?:(?:if|then|elif|else|fi|for|while|until|do|done|case|esac|select|function|coproc|[{}])(?!\S)|\[\[|\()'
 )
-_WORTH_READING: Final = re.compile(r'[|&;!]|\A\s*(?:(?:true|echo|printf|sleep)\b|:)')
+_WORTH_READING: Final = re.compile(r'[|&;!]|\A\s*(?:(?:true|echo|printf|sleep|set)\b|:)')
 _ALWAYS_ZERO: Final = frozenset(('true', ':', 'echo', 'printf', 'sleep'))
 _SAYS_NOTHING: Final = frozenset(('true', ':', 'echo'))
 _REDIRECTION: Final = re.compile(r'[<>](?!&)')
@@ -77,10 +77,8 @@ def warnings(script: str, decisive: bool, by_exit_alone: bool) -> list[str]:
             f'this step cannot fail: {hider!r} hides every failure (remove it, or expect some output or a file)'
         )
     *others, last = _pipelines(commands)
-    for pipeline in (*others, last):
-        if 'set +o pipefail' in script or pipeline[-1].operator == '||':
-            continue
-        for writer, reader in pairwise(pipeline):
+    for pipeline in (*others, last) if 'set +o pipefail' not in script else ():
+        for writer, reader in pairwise(pipeline if pipeline[-1].operator != '||' else ()):
             if writer.word not in _PRINTS and _stops_early(reader):
                 found.append(
                     f'{_shown(reader)} may stop reading before the writer is done, which then dies of SIGPIPE: '

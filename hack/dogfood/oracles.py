@@ -1,12 +1,14 @@
 """What was expected against what was seen: findings, decided from plain values alone."""
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any, Final, NamedTuple
 
-from hack.dogfood.model import Expect, Feature, FileCheck, Finding, FindingKind, TextCheck
+from hack.common.process import line_around
+from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
 # Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too.
 CRASH_MARKERS: Final = (
@@ -55,9 +57,10 @@ class Seen(NamedTuple):
     signalled: bool = False  # the step's own shell died by the signal
 
 
-def crash_pattern(feature: Feature) -> re.Pattern[bytes]:
-    """The built-in markers and the feature's own, over raw output."""
-    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *feature.crash_markers)).encode(), re.M)
+@functools.cache
+def crash_pattern(own: tuple[str, ...]) -> re.Pattern[bytes]:
+    """The built-in markers and a feature's own, over raw output."""
+    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
 
 
 def findings(
@@ -72,9 +75,7 @@ def findings(
     A finding of kind `harness` says that the expectation could not be judged. Texts pass through
     `show` (which masks secrets) before they are shortened.
     """
-    found: list[Finding] = []
-    found += _exit(expect, seen)
-    found += _crashes(expect, seen, crashes, allowed)
+    found = [*_exit(expect, seen), *_crashes(expect, seen, crashes, allowed)]
     if expect.stdout:
         found += check_text('stdout', 'standard output', expect.stdout, seen.out)
     if expect.stderr:
@@ -93,9 +94,9 @@ def finding(kind: FindingKind, expected: str, observed: str, step: int | None = 
     return Finding(kind=kind, step=step, expected=expected, observed=observed, evidence=None)
 
 
-def signal_of(status: int | None, signalled: bool = False) -> str | None:
+def signal_of(status: int | None, signalled: bool) -> str | None:
     """The signal's name where the status says that one ended the program (bash passes it on as 128 + n)."""
-    if status is None or status <= 128 or (status == _USAGE and not signalled):
+    if status is None or (status == _USAGE and not signalled):
         return None
     try:
         return Signals(status - 128).name
@@ -124,16 +125,10 @@ def _crashes(expect: Expect, seen: Seen, crashes: re.Pattern[bytes], allowed: Se
     for where, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
         for part in (text.head, text.tail, *text.hits):
             for match in crashes.finditer(part):
-                line = _line_around(match)
+                line = _decode(line_around(match))
                 if not _is_wanted(match, check) and not any(re.search(pattern, line) for pattern in allowed):
                     return [finding('crash', 'no crash marker', f'on standard {where}: {line}')]
     return []
-
-
-def _line_around(match: re.Match[bytes]) -> str:
-    start = match.string.rfind(b'\n', 0, match.start()) + 1
-    end = match.string.find(b'\n', match.end())
-    return _decode(match.string[start : end if end >= 0 else None])
 
 
 def _is_wanted(match: re.Match[bytes], check: TextCheck | None) -> bool:
@@ -169,14 +164,12 @@ def check_text(kind: FindingKind, where: str, check: TextCheck, text: Text) -> l
             found.append(violated(f'does not contain {part}', sure=is_there))
     if check.matches is not None and not _matches(check.matches, parts):
         found.append(violated(f'matches {check.matches}'))
-    if check.json:
-        found += _json(check, whole, violated)
-    return found
+    return [*found, *_json(check, whole, violated)] if check.json else found
 
 
 def _could_be(text: Text, wanted: str) -> bool:
     """Whether the text may be the wanted one, as far as what was kept tells."""
-    raw = wanted.encode('utf-8', 'surrogatepass')
+    raw = wanted.encode(errors='surrogatepass')
     size = len(text.head) + text.dropped + len(text.tail)
     return len(raw) == size and raw.startswith(text.head) and raw.endswith(text.tail)
 
@@ -229,7 +222,7 @@ def _at(document: Any, path: str) -> Any:
             case (str(), dict()) | (int(), list()):
                 document = document[key]
             case _:
-                raise TypeError(path)
+                raise TypeError
     return document
 
 
@@ -258,4 +251,4 @@ def _shorten(text: str) -> str:
 
 
 def _decode(data: bytes) -> str:
-    return data.decode('utf-8', 'backslashreplace')
+    return data.decode(errors='backslashreplace')

@@ -12,7 +12,7 @@ Item = tuple[int, int]  # weight, position
 NOTHING: Final[Item] = (0, -1)
 
 
-class _Exchange(NamedTuple):
+class Exchange(NamedTuple):
     off: int  # how far from level the two bins would end, doubled
     give: Item
     take: Item
@@ -29,9 +29,9 @@ def is_level(heaviest: int, least: int) -> bool:
 
 
 def deal(weights: Sequence[int], bins: int) -> list[list[int]]:
-    """Positions of `weights` (each at least 1) by bin; none of the bins is empty, so there may be fewer.
+    """Positions of `weights` (heaviest first, each at least 1) by bin; no bin is empty, so there may be fewer.
 
-    Heaviest first into the lightest bin; then, while the heaviest bin can do better, it exchanges
+    One after the other goes into the lightest bin; then, while the heaviest bin can do better, it exchanges
     with the lightest bin that has an exchange for it. Ties go to the earlier position and bin.
     """
     if not weights:
@@ -44,10 +44,10 @@ def deal(weights: Sequence[int], bins: int) -> list[list[int]]:
 def _greedy(weights: Sequence[int], bins: int) -> list[list[Item]]:
     dealt: list[list[Item]] = [[] for _ in range(bins)]
     lightest = [(0, at) for at in range(bins)]
-    for position in sorted(range(len(weights)), key=lambda position: (-weights[position], position)):
+    for position, weight in enumerate(weights):
         load, at = lightest[0]
-        dealt[at].append((weights[position], position))
-        heapq.heapreplace(lightest, (load + weights[position], at))
+        dealt[at].append((weight, position))
+        heapq.heapreplace(lightest, (load + weight, at))
     return [sorted(items) for items in dealt]
 
 
@@ -59,7 +59,7 @@ def _level(dealt: list[list[Item]], least: int) -> None:
         busy = by_load.pop()
         if is_level(loads[busy], least):
             return
-        offers = ((idle, _best_exchange(dealt[busy], dealt[idle], loads[busy] - loads[idle])) for idle in by_load)
+        offers = ((idle, best_exchange(dealt[busy], dealt[idle], loads[busy] - loads[idle])) for idle in by_load)
         idle, exchange = next(((idle, offer) for idle, offer in offers if offer), (busy, None))
         if exchange is None:
             return
@@ -71,16 +71,16 @@ def _level(dealt: list[list[Item]], least: int) -> None:
             loads[target] += item[0]
 
 
-def _best_exchange(busy: list[Item], idle: list[Item], gap: int) -> _Exchange | None:
+def best_exchange(busy: list[Item], idle: list[Item], gap: int) -> Exchange | None:
     """What to give from one bin and take from the other, if that brings the two nearer to level."""
     return min(_exchanges(busy, idle, gap), default=None)
 
 
-def _exchanges(busy: list[Item], idle: list[Item], gap: int) -> Iterator[_Exchange]:
+def _exchanges(busy: list[Item], idle: list[Item], gap: int) -> Iterator[Exchange]:
     for give in busy:
         # The two neighbours of the weight that would make the loads meet, or nothing in return.
         at = bisect(idle, (give[0] - gap // 2, 0))
         for take in (NOTHING, *idle[max(at - 1, 0) : at + 1]):
             off = abs(2 * (give[0] - take[0]) - gap)
             if off < gap:
-                yield _Exchange(off, give, take)
+                yield Exchange(off, give, take)

@@ -48,11 +48,17 @@ class Mask:
         hits = tuple(self._without_start(self._without_end(hit)) for hit in text.hits)
         return Text(head, tail, text.dropped + lost, hits)
 
+    # Again and again: of a secret that overlaps with itself or with another, one step leaves a part.
+
     def _without_end(self, data: bytes) -> bytes:
-        return data[: len(data) - max((_overlap(data, raw, len(raw) - 1) for raw in self._raw), default=0)]
+        while size := max((_overlap(data, raw, len(raw) - 1) for raw in self._raw), default=0):
+            data = data[:-size]
+        return data
 
     def _without_start(self, data: bytes) -> bytes:
-        return data[max((_overlap(raw, data, len(raw) - 1) for raw in self._raw), default=0) :]
+        while size := max((_overlap(raw, data, len(raw) - 1) for raw in self._raw), default=0):
+            data = data[size:]
+        return data
 
 
 def _overlap(left: bytes, right: bytes, most: int) -> int:

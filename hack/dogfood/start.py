@@ -171,7 +171,7 @@ def jobs(corpus: Corpus, plan: Plan) -> list[Job]:
 
 
 def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked) -> dict[str, Any]:
-    repository = str(Path(__file__).resolve().parents[2])
+    own, git = _provenance(str(Path(__file__).resolve().parents[2]), asked.cwd)
     return {
         'format': 1,
         'id': identity,
@@ -182,11 +182,11 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'command': list(asked.command),
         'cwd': asked.cwd,
         'versions': {
-            'dogfood': _described(repository),
+            'dogfood': own,
             'python': sys.version.split()[0],
         },
         'product': _digests(asked.options.product_path),
-        'git': _revision(asked.cwd),
+        'git': git,
         'boot': files.boot_id(),
         'key': secrets.token_hex(16),
         'options': asked.options._asdict(),
@@ -201,23 +201,18 @@ def _digests(product_path: str | None) -> dict[str, str]:
     return {str(path): files.sha256(path.read_bytes()) for path in found}
 
 
-def _described(cwd: str) -> str | None:
-    name = _git(cwd, 'describe', '--always', '--tags')
-    return f'{name}-dirty' if name and _is_dirty(cwd) else name  # its own `--dirty` writes to the index
-
-
-def _revision(cwd: str) -> Mapping[str, Any] | None:
-    revision = _git(cwd, 'rev-parse', 'HEAD')
-    return {'revision': revision, 'dirty': _is_dirty(cwd)} if revision else None
-
-
-def _is_dirty(cwd: str) -> bool:
-    return bool(_git(cwd, '-c', 'core.fsmonitor=false', 'status', '--porcelain'))
-
-
-def _git(cwd: str, *arguments: str) -> str | None:
-    """What git says, or None; a provenance is worth two seconds and no failure."""
-    return process.output(('git', '--no-optional-locks', '-C', cwd, *arguments), _PROVENANCE_SECONDS)
+def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any] | None]:
+    """Which dogfood this is, and which revision the caller's folder is at; worth two seconds and no failure."""
+    git = ('git', '--no-optional-locks', '-c', 'core.fsmonitor=false', '-C')
+    asked = [
+        (*git, repository, 'describe', '--always', '--tags'),  # its own --dirty writes to the index
+        (*git, repository, 'status', '--porcelain'),
+        (*git, cwd, 'rev-parse', 'HEAD'),
+        (*git, cwd, 'status', '--porcelain'),
+    ]
+    own, own_changes, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
+    named = f'{own}-dirty' if own and own_changes else own
+    return named, {'revision': revision, 'dirty': bool(changes)} if revision else None
 
 
 def _point_latest(state: Path, identity: str) -> None:

@@ -11,6 +11,7 @@ from hack.common.process import End
 from hack.dogfood.model import TIERS, Finding, Verdict
 
 HOLDS_THE_GATE: Final[frozenset[str]] = frozenset(('failed', 'infra', 'blocked', 'deferred'))
+_WORDS: Final = 160  # characters of a finding in a sentence
 _MOST_TELLING: Final = ('failed', 'infra', 'blocked', 'deferred', 'skipped')  # of several roots, the first is named
 
 
@@ -136,7 +137,7 @@ def _of_findings(seen: StepSeen) -> Judgement | None:
     if seen.trouble:
         return Judgement('infra', f'step {seen.number} could not be measured: {seen.trouble}')
     if timed_out:
-        return Judgement('failed', f'step {seen.number} did not end within {seen.limit:g} s')
+        return Judgement('failed', f'step {seen.number} {_late(seen)}')
     if seen.status == 128 + 13 and seen.piped:
         # Under pipefail a reader that leaves early (head, grep -q) kills the writer before it.
         return Judgement(
@@ -164,7 +165,7 @@ def of_probe(token: str, seen: StepSeen, relied_on: bool) -> Judgement | None:
         return None
     if seen.trouble:
         return Judgement('infra', f'probe of {token} could not be measured: {seen.trouble}')
-    how = f'did not end within {seen.limit:g} s' if seen.status is None else f'exit {seen.status}'
+    how = _late(seen) if seen.status is None else f'exit {seen.status}'
     lost = Finding(
         kind='capability-lost', step=None, expected=f'the probe of {token} exits 0', observed=how, evidence=None
     )
@@ -183,7 +184,7 @@ def of_invariant(name: str, seen: StepSeen) -> Judgement | None:
         return None
     if seen.trouble:
         return Judgement('infra', f'invariant {name} could not be measured: {seen.trouble}')
-    how = f'did not end within {seen.limit:g} s' if seen.status is None else f'exit {seen.status}'
+    how = _late(seen) if seen.status is None else f'exit {seen.status}'
     broken = Finding(
         kind='invariant', step=seen.number, expected=f'invariant holds: {name}', observed=how, evidence=None
     )
@@ -191,9 +192,16 @@ def of_invariant(name: str, seen: StepSeen) -> Judgement | None:
 
 
 def of_retry(before: Judgement, again: Judgement) -> Judgement:
-    """What stands after a failure was tried again: only a pass takes it back."""
+    """What stands after a failure was tried again: the last attempt, unless it only says that it was not made.
+
+    One that could not be measured leaves open what was asked for: whether the product would have passed. One that
+    finds a capability gone does not: who failed before is the likeliest to have lost it.
+    """
+    lost = again.finding is not None and again.finding['kind'] == 'capability-lost'
     if again.verdict in ('passed', 'failed'):
         return again
+    if again.verdict == 'infra' and not lost:
+        return again._replace(cause=f'{again.cause}; the attempt before failed: {before.cause}')
     return before._replace(cause=f'{before.cause}; tried again, it was {again.verdict}: {again.cause}')
 
 
@@ -208,11 +216,18 @@ def kept(verdict: Verdict, found: Sequence[Finding]) -> list[Finding]:
             return []
 
 
+def _late(seen: StepSeen) -> str:
+    return f'did not end within {round(seen.limit, 3):g} s'
+
+
 def in_words(finding: Finding) -> str:
     """A finding as part of a sentence, on one line and short."""
-    return f'expected {_short(finding["expected"])}, observed {_short(finding["observed"])}'
+    observed = finding['observed']
+    if finding['kind'] in ('stdout', 'stderr'):
+        observed = observed.removesuffix('\n')  # that every command ends its last line is not worth a sign
+    return f'expected {_short(finding["expected"])}, observed {_short(observed)}'
 
 
-def _short(text: str, limit: int = 160) -> str:
-    line = ' '.join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + '…'
+def _short(text: str) -> str:
+    line = text.replace('\n', '↵')
+    return line if len(line) <= _WORDS else line[: _WORDS - 1] + '…'

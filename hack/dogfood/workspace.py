@@ -57,8 +57,8 @@ class Workspace(NamedTuple):
 def make_root(run_id: str, wanted: str, announce: Callable[[str], None] = lambda _: None) -> str:
     """A private folder for this run's chains, in `wanted` if that will do; raises OSError.
 
-    Short of path, and outside any repository. `announce` hears where before it is there, so that it can be found again
-    whatever happens. Nothing is written to find out: the first place that lets it is taken.
+    Short of path, without spaces, and outside any repository. `announce` hears where before it is there, so that it
+    can be found again whatever happens. Nothing is written to find out: the first place that lets it is taken.
     """
     places = (os.path.abspath(wanted), '/tmp', '/var/tmp')
     *others, last = [place for place in places if _is_fit(place)] or [wanted]
@@ -83,7 +83,8 @@ def _root_name(run_id: str) -> str:
 
 def _is_fit(place: str) -> bool:
     parents = (Path(place).resolve(), *Path(place).resolve().parents)
-    return len(place) <= _LONGEST_ROOT and not any((parent / '.git').exists() for parent in parents)
+    usual = len(place) <= _LONGEST_ROOT and not re.search(r'\s', place)  # a corpus's `$STORE` is split at spaces
+    return usual and not any((parent / '.git').exists() for parent in parents)
 
 
 def make(workspace: Workspace) -> None:

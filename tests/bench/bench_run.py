@@ -36,9 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--json', type=Path)
     asked = parser.parse_args(arguments)
+    peers = asked.peers.absolute()
     with tempfile.TemporaryDirectory(prefix='bench-') as folder:
         figures = [
-            *spawning(Path(folder) / 'spawn', asked.peers, asked.rounds),
+            *spawning(Path(folder) / 'spawn', peers, asked.rounds),
             *sleeping(Path(folder) / 'sleep', asked.rounds),
             *starting(Path(folder) / 'start', asked.rounds),
             *loading(Path(folder) / 'load', asked.rounds),
@@ -95,7 +96,8 @@ def sleeping(folder: Path, rounds: int, count: int = 1000) -> list[Figure]:
     for _ in range(min(rounds, 3)):
         run()
         took.append(shard_seconds(folder))
-    return [Figure('1,000 × sleep 0.05, 4 shards: wall / ideal', statistics.median(took) / (count * 0.05 / 4), '≤ 1.10', '×')]
+    ideal = count * 0.05 / 4
+    return [Figure('1,000 × sleep 0.05, 4 shards: wall / ideal', statistics.median(took) / ideal, '≤ 1.10', '×')]
 
 
 def starting(folder: Path, rounds: int) -> list[Figure]:
@@ -138,14 +140,14 @@ def loading(folder: Path, rounds: int) -> list[Figure]:
 def corpus(prefix: str, count: int, run: str) -> str:
     head = f'feature: bench {prefix}\njourneys:\n'
     return head + ''.join(
-        f'  - id: {prefix}-{number}\n    promise: it runs\n    steps:\n      - {{run: {run}, expect: {{exit: 0}}}}\n'
+        f'  - id: {prefix}-{number}\n    promise: it runs\n    steps:\n      - {{run: "{run}", expect: {{exit: 0}}}}\n'
         for number in range(count)
     )
 
 
 def dogfood(folder: Path, count: int, run: str, shards: int) -> Callable[[], float]:
     folder.mkdir(exist_ok=True)
-    (folder / 'corpus.yaml').write_text(corpus('j', count, f'"{run}"'))
+    (folder / 'corpus.yaml').write_text(corpus('j', count, run))
     return lambda: call([DOGFOOD, f'--shards={shards}', 'corpus.yaml'], folder)
 
 

@@ -270,6 +270,34 @@ def test_whoever_asks_for_a_lock_does_not_keep_another_from_taking_it(tmp_path: 
             thread.join()
 
 
+def test_a_lock_that_is_being_made_is_never_seen_free(tmp_path: Path) -> None:
+    """Who waits for a shard takes one whose lock is free for gone."""
+    script = (
+        'import os, sys; sys.path.insert(0, sys.argv[1])\n'
+        'from hack.common import files\n'
+        'print("looking", flush=True); free = 0\n'
+        'for number in range(200):\n'
+        '    path = f"{sys.argv[2]}/{number}"\n'
+        '    while not os.path.exists(path): pass\n'
+        '    free += not files.lock_is_held(path)\n'
+        'print(free)'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', script, os.getcwd(), str(tmp_path)], stdout=subprocess.PIPE
+    ) as observer:
+        assert observer.stdout
+        assert observer.stdout.readline() == b'looking\n'
+        locks = []
+        for number in range(200):
+            locks.append(files.try_lock(tmp_path / str(number)))
+            time.sleep(0.0005)  # for the observer to come to the next one
+        assert observer.stdout.read() == b'0\n'
+    for lock in locks:
+        assert lock is not None
+        os.close(lock)
+    assert len(list(tmp_path.iterdir())) == 200
+
+
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / 'lock'
     script = (

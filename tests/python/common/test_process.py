@@ -260,6 +260,29 @@ def test_a_reused_pid_is_not_signalled(supervisor: Supervisor) -> None:
     assert child.wait() == -signal.SIGKILL
 
 
+def test_what_dies_of_our_own_interrupt_before_it_began_did_not_die_by_itself(tmp_path: Path) -> None:
+    """Ctrl-C goes to a whole process group, and a program that was just started is still in ours."""
+    script = """
+import os, signal, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from hack.common.process import End, Supervisor
+signal.signal(signal.SIGINT, lambda *_: None)
+storm = subprocess.Popen(['bash', '-c', f'while kill -INT -- -{os.getpid()}; do :; done'], start_new_session=True)
+supervisor = Supervisor()
+true = ('bash', '-c', 'true')
+ends = [supervisor.run(true, cwd='/', env={}, seconds=20, owner='DOGFOOD_TEST=storm').end for _ in range(60)]
+storm.kill()
+assert set(ends) <= {End.EXITED, End.INTERRUPTED}, ends
+assert End.INTERRUPTED in ends, 'no interrupt came in time'
+"""
+    subprocess.run([sys.executable, '-c', script, os.getcwd()], start_new_session=True, check=True)
+
+
+def test_a_program_that_dies_of_an_interrupt_of_its_own(supervisor: Supervisor) -> None:
+    ran = run(supervisor, 'kill -INT $$')
+    assert (ran.end, ran.status) == (End.SIGNALLED, 130)
+
+
 def test_interrupt_ends_the_running_program_and_starts_no_other(supervisor: Supervisor) -> None:
     threading.Timer(0.2, supervisor.interrupt).start()
     started = time.monotonic()
@@ -289,42 +312,6 @@ def test_what_is_dropped_is_still_scanned() -> None:
     assert captured.hits == [b'panic: lost']
 
 
-@pytest.mark.parametrize('chunk', [1, 7, 64, 5000])
-def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
-    """Wherever it stands: across the end of the head, a later cut, or the beginning of the tail."""
-    for before in range(0, 400, 3):
-        captured = Captured(200, re.compile(b'panic:'))
-        data = b'.' * before + b'\nnote: panic: lost\n' + b'.' * (1200 - before)
-        for start in range(0, len(data), chunk):
-            captured.add(data[start : start + chunk])
-        kept = captured.parts()
-        assert any(b'panic:' in part for part in kept) or b'note: panic: lost' in captured.hits
-        assert all(b'\n' not in hit for hit in captured.hits)
-        assert kept == (data[:100], data[-100:])
-
-
-def test_hits_are_bounded_and_each_stands_once() -> None:
-    captured = Captured(200, re.compile(b'panic:'))
-    for number in range(5000):
-        captured.add(b'panic: %d\n' % number)
-        captured.add(b'panic: again\n')
-    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
-    captured.parts()
-    assert captured.hits[:3] == [b'panic: 0', b'panic: again', b'panic: 1']
-    assert len(captured.hits) == len(set(captured.hits)) == 1000
-    captured = Captured(200, re.compile(b'panic:'))
-    captured.add(b'.' * 1000 + b'panic: far' + b'.' * 1000)
-    captured.parts()
-    assert captured.hits == [b'.' * 200 + b'panic: far' + b'.' * 196]
-
-
-def test_what_a_run_used_and_what_it_was_excused_for(supervisor: Supervisor) -> None:
-    ran = run(supervisor, f'{sys.executable} -c "import time\nwhile time.process_time() < 0.2: pass"; sleep 0.3')
-    assert 0.2 <= ran.cpu_seconds < ran.seconds - 0.25
-    assert ran.excused_seconds == 0
-    assert run(supervisor, 'sleep 300', seconds=0.1)[-2:] == (0.0, 0.0)
-
-
 def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Supervisor) -> None:
     parent = subprocess.Popen(['bash', '-c', 'sleep 300 & echo; wait'], stdout=subprocess.PIPE)
     assert parent.stdout
@@ -343,7 +330,7 @@ def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Sup
 
     found = process.descendants(os.getpid(), EndsParent())
     parent.wait()
-    assert [left.name for left in found] == ['sleep']
+    assert [left.parent for left in found] == [os.getpid()]
     supervisor.end_owner(OWNER)
 
 
@@ -377,6 +364,57 @@ def test_an_enclosure_that_does_not_come_to_stand_leaves_nothing(supervisor: Sup
     with pytest.raises(OSError, match=f'^{why}$'):
         enclose(supervisor, script, seconds=0.3)
     assert process.descendants(os.getpid()) == []
+
+
+@pytest.mark.parametrize('chunk', [1, 7, 64, 5000])
+def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
+    """Wherever it stands: across the end of the head, a later cut, or the beginning of the tail."""
+    for before in range(0, 400, 3):
+        captured = Captured(200, re.compile(b'panic:'))
+        data = b'.' * before + b'\nnote: panic: lost\n' + b'.' * (1200 - before)
+        for start in range(0, len(data), chunk):
+            captured.add(data[start : start + chunk])
+        kept = captured.parts()
+        assert any(b'panic:' in part for part in kept) or b'note: panic: lost' in captured.hits
+        assert all(b'\n' not in hit for hit in captured.hits)
+        assert kept == (data[:100], data[-100:])
+
+
+def test_hits_are_bounded_and_each_stands_once() -> None:
+    captured = Captured(200, re.compile(b'panic:'))
+    for number in range(5000):
+        captured.add(b'panic: %d\n' % number)
+        captured.add(b'panic: again\n')
+    captured.parts()
+    assert captured.hits[:3] == [b'panic: 0', b'panic: again', b'panic: 1']
+    assert len(captured.hits) == len(set(captured.hits)) == 1000
+    captured = Captured(200, re.compile(b'panic:'))
+    captured.add(b'.' * 1500 + b'panic: far' + b'.' * 1500)
+    captured.parts()
+    assert captured.hits == [b'.' * 1000 + b'panic: far' + b'.' * 996]
+
+
+@pytest.mark.parametrize(
+    ('data', 'line'),
+    [
+        (b'panic:', b'panic:'),
+        (b'\npanic: x', b'panic: x'),
+        (b'a\nb panic: c\nd', b'b panic: c'),
+        (b'a\n' + b'b' * 1001 + b'panic:' + b'c' * 1001, b'b' * 1000 + b'panic:' + b'c' * 1000),
+        (b'a\n' + b'b' * 1000 + b'panic:' + b'c' * 1000 + b'\n', b'b' * 1000 + b'panic:' + b'c' * 1000),
+    ],
+)
+def test_line_around(data: bytes, line: bytes) -> None:
+    match = re.search(b'panic:', data)
+    assert match
+    assert process.line_around(match) == line
+
+
+def test_what_a_run_used_and_what_it_was_excused_for(supervisor: Supervisor) -> None:
+    ran = run(supervisor, f'{sys.executable} -c "import time\nwhile time.process_time() < 0.2: pass"; sleep 0.3')
+    assert 0.2 <= ran.cpu_seconds < ran.seconds - 0.25
+    assert ran.excused_seconds == 0
+    assert run(supervisor, 'sleep 300', seconds=0.1)[-2:] == (0.0, 0.0)
 
 
 def test_marked_finds_by_the_whole_value_only() -> None:

@@ -48,7 +48,7 @@ SPLIT_IN_TWO = (
             'token left holds 80 % of the work in one chain: more than 2 shards buy nothing',
         ),
         (  # neither of two that join the very same journeys would do alone
-            [journey('a', 'x y'), journey('b', '', 'x y'), journey('c')],
+            [journey('a', 'y x'), journey('b', '', 'x y'), journey('c')],
             2,
             'tokens x and y hold 67 % of the work in one chain: more than 2 shards buy nothing',
         ),
@@ -81,7 +81,7 @@ def test_no_advice_where_no_chain_sets_the_ceiling(journeys: list[Journey], shar
     assert chains.plan(by_id(journeys), shards).advice == ()
 
 
-@given(graphs(), st.integers(2, 30))
+@given(graphs(), st.integers(2, 10))
 def test_the_advice_is_true(journeys: dict[str, Journey], shards: int) -> None:
     advice = chains.plan(journeys, shards).advice
     longest = round(max(chain.seconds for chain in chains.plan(journeys, 1).shards[0]) * 10)  # in steps
@@ -116,7 +116,7 @@ def without(journey: Journey, tokens: tuple[str, ...]) -> Journey:
 
 def test_a_long_row_of_journeys_is_no_deep_recursion() -> None:
     row: Mapping[str, Journey] = by_id(
-        journey(f'j{at:05}', f't{at + 1}', f't{at}' if at else '') for at in range(20_000)
+        journey(f'j{at:05}', f't{at + 1}', f't{at}' if at else '') for at in range(4_000)
     )
     (advice,) = chains.plan(row, 2).advice
-    assert advice.startswith('token t10000 holds 100 % ')
+    assert advice.startswith('token t2000 holds 100 % ')

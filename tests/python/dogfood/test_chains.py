@@ -157,6 +157,13 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
 
 # -- order -------------------------------------------------------------------------------------
 
+SMOKE_IN_A_ROW = (
+    journey('s1', 't1', tier='smoke'),
+    journey('s2', 't2', 't1', tier='smoke'),
+    journey('s3', 't3', 't2', tier='smoke'),
+    journey('s4', '', 't3', tier='smoke'),
+)
+
 
 @pytest.mark.parametrize(
     ('journeys', 'shards', 'expected'),
@@ -166,6 +173,11 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
         ([journey('b'), journey('a')], 2, 'a\nb'),
         ([journey('a'), journey('b', steps=2)], 1, 'b a'),  # the longest first
         ([journey('a'), journey('b', steps=2)], 2, 'b\na'),
+        (  # of equal shards the one with the longest chain first
+            [journey(name, steps=steps) for name, steps in zip('abcd', (5, 4, 3, 2), strict=True)],
+            2,
+            'a d\nb c',
+        ),
         ([journey('a', steps=9), journey('b', gating=True)], 1, 'b a'),  # gates before all others
         ([journey('a', gating=True), journey('b', gating=True, steps=2), journey('c', steps=3)], 1, 'b a c'),
         (  # a gate anywhere in the chain counts
@@ -196,6 +208,12 @@ def test_bytes_are_the_same_on_every_machine_and_for_good() -> None:
             1,
             'b,c,a',
         ),
+        (  # however deep a tier goes, the next one comes after it
+            [*SMOKE_IN_A_ROW, journey('c', '', 't1')],
+            1,
+            's1,s2,s3,s4,c',
+        ),
+        ([*SMOKE_IN_A_ROW, journey('c', 't1')], 1, 's1,s2,s3,s4,c'),
         (  # 3 + 3 against 2 + 2 + 2
             [journey(f'{name}', steps=steps) for name, steps in zip('abcde', (3, 3, 2, 2, 2), strict=True)],
             2,
@@ -240,7 +258,7 @@ def test_fewer_than_one_shard_is_refused(shards: int) -> None:
         ({'a': [1.0], 'b': [5.0]}, {'a': 1_000_000, 'b': 5_000_000, 'c': 6_000_000}),  # 6 s for 3 steps
         ({'a': [3.0, 1.0, 2.0], 'b': [1.0], 'c': [1.0]}, {'a': 2_000_000, 'b': 1_000_000, 'c': 1_000_000}),
         ({'a': [1.0, 2.0], 'b': [1.0], 'c': [1.0]}, {'a': 1_500_000, 'b': 1_000_000, 'c': 1_000_000}),
-        ({'a': [90.0, 9.0, 1.0, 2.0, 3.0, 4.0], 'b': [1], 'c': [1]}, {'a': 3_000_000, 'b': 1_000_000, 'c': 1_000_000}),
+        ({'a': [90.0, 9.0, 1.0, 2.0, 3.0, 7.0], 'b': [1], 'c': [1]}, {'a': 3_000_000, 'b': 1_000_000, 'c': 1_000_000}),
         ({'a': [], 'gone': [7.0]}, {'a': 100_000, 'b': 200_000, 'c': 300_000}),
         ({'a': [0.0], 'b': [1.0], 'c': [1.0]}, {'a': 1, 'b': 1_000_000, 'c': 1_000_000}),  # nothing takes no time
         ({'c': [0.0]}, {'a': 1, 'b': 1, 'c': 1}),
@@ -316,6 +334,13 @@ def test_selection(only: list[str], tiers: list[str], failed: list[str], kept: l
             ],
         ),
         (['lone'], ['deep'], ['only: none of lone is of deep (name another tier)']),
+        (['push', 'base'], ['core'], ['only: none of base, push is of core (name another tier)']),
+        (['push'], ['smoke', 'core'], ['only: none of push is of smoke or core (name another tier)']),
+        (
+            ['@failed', 'push'],
+            ['smoke'],
+            ['only: none of @failed, push is in what was asked for (leave @failed out if nothing failed)'],
+        ),
         (
             ['@failed'],
             (),
@@ -327,6 +352,18 @@ def test_a_selection_of_nothing_is_refused(only: list[str], tiers: list[str], pr
     with pytest.raises(UserError) as refused:
         chains.select(CORPUS, only, tiers)
     assert list(refused.value.problems) == problems
+
+
+@pytest.mark.parametrize(('known', 'named'), [('abcde', 'a, b, c, d, e'), ('abcdef', 'a, b, c, d, e, …')])
+def test_of_names_that_are_known_five_are_enough(known: str, named: str) -> None:
+    assert chains.suggestion('xyz', known) == f' (known are {named})'
+
+
+def test_unknown_names_are_refused_in_order() -> None:
+    with pytest.raises(UserError) as refused:
+        chains.select(CORPUS, [f'x{at}' for at in range(9, 0, -1)], [f'y{at}' for at in range(9, 0, -1)])
+    named = [problem.split("'")[1] for problem in refused.value.problems]
+    assert named == [f'{letter}{at}' for letter in 'xy' for at in range(1, 10)]
 
 
 def test_a_tier_without_journeys_is_refused() -> None:
@@ -345,6 +382,9 @@ def test_summary() -> None:
     assert chains.summary(chains.plan(journeys, 4)) == (
         '2 shards, 2 chains, 4 journeys: predicted makespan 0.6 s, lower bound 0.6 s, set by chain build-local-tag'
     )
+    assert chains.summary(chains.plan(by_id([journey('a'), journey('b')]), 2)).endswith('set by chain a')
+    assert chains.summary(chains.plan(by_id(journey(id) for id in 'abc'), 2)).endswith('set by the mean load')
+    assert chains.summary(chains.plan({}, 2)).startswith('0 shards, 0 chains, 0 journeys: ')
     assert chains.summary(chains.plan(by_id([journey('a')]), 4)) == (
         '1 shard, 1 chain, 1 journey: predicted makespan 0.1 s, lower bound 0.1 s, set by the mean load'
     )
@@ -364,6 +404,15 @@ def test_a_matrix_too_large_for_an_output_counts_only() -> None:
     journeys = by_id(journey(f'a-journey-with-a-long-name-{at:05}') for at in range(10_000))
     matrix = chains.github_matrix(chains.plan(journeys, 4))
     assert matrix == {'include': [{'shard': shard, 'count': 2500} for shard in (1, 2, 3, 4)]}
+
+
+@pytest.mark.parametrize(('limit', 'whole'), [(5, True), (4, False)])
+def test_what_fits_an_output_to_the_character_is_listed(
+    monkeypatch: pytest.MonkeyPatch, limit: int, whole: bool
+) -> None:
+    monkeypatch.setattr(chains, 'MATRIX_CHARACTERS', limit)
+    matrix = chains.github_matrix(chains.plan(by_id([journey('aaa'), journey('bb')]), 2))
+    assert ['journeys' in job for job in matrix['include']] == [whole, whole]
 
 
 def test_a_matrix_has_256_jobs_at_most() -> None:

@@ -89,6 +89,13 @@ def test_a_journey_of_its_own() -> None:
     ]
 
 
+def test_the_place_in_a_shard_among_others() -> None:
+    journeys = by_id([journey('a', steps=3), journey('b'), journey('c'), journey('d')])
+    plan = chains.as_json(chains.plan(journeys, 2), journeys)
+    assert 'shard: 1 of 2, chain 1 of 1 there, journey 1 of 1 in the chain' in explain(plan, 'a')
+    assert 'shard: 2 of 2, chain 3 of 3 there, journey 1 of 1 in the chain' in explain(plan, 'd')
+
+
 def test_gates_of_its_own_tier_are_not_waited_for() -> None:
     assert 'waits for the gates: build, lone' in explain(PLAN, 'stop')
     assert 'waits for the gates: build' in explain(PLAN, 'inspect')

@@ -60,8 +60,8 @@ def test_the_shortest_secret() -> None:
         ({'T': 'abcd'}, Text(b'abc', b'bcd', 5), Text(b'', b'', 11)),
         ({'T': 'abcd'}, Text(b'abcd', b'abcd', 5), Text(b'abcd', b'abcd', 5)),
         ({'T': 'abcd'}, Text(b'bc', b'bc', 5), Text(b'bc', b'bc', 5)),
-        ({'T': 'abcd', 'U': 'cdef'}, Text(b'abcd', b'ef', 5), Text(b'ab', b'', 9)),
-        ({'T': 'aaaa'}, Text(b'xaaaaa', b'aaaaay', 5), Text(b'xaa', b'aay', 11)),
+        ({'T': 'abcd', 'U': 'cdef'}, Text(b'abcd', b'ef', 5), Text(b'', b'', 11)),
+        ({'T': 'aaaa'}, Text(b'xaaaaa', b'aaaaay', 5), Text(b'x', b'y', 15)),
         ({}, Text(b'xa', b'y', 5, (b'hit',)), Text(b'xa', b'y', 5, (b'hit',))),
         (
             {'T': 'abcd'},

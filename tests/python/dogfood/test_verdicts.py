@@ -325,11 +325,15 @@ BEFORE = Judgement('failed', 'step 1: wrong', None, EXIT)
     [
         (Judgement('passed'), Judgement('passed')),
         (Judgement('failed', 'worse'), Judgement('failed', 'worse')),
-        (Judgement('infra', 'lost'), BEFORE._replace(cause='step 1: wrong; tried again, it was infra: lost')),
+        (Judgement('infra', 'disk full'), Judgement('infra', 'disk full; the attempt before failed: step 1: wrong')),
+        (
+            Judgement('infra', 'lost', None, finding('capability-lost')),
+            BEFORE._replace(cause='step 1: wrong; tried again, it was infra: lost'),
+        ),
         (Judgement('skipped', 'no'), BEFORE._replace(cause='step 1: wrong; tried again, it was skipped: no')),
     ],
 )
-def test_only_a_pass_takes_a_failure_back(again: Judgement, wanted: Judgement) -> None:
+def test_a_failure_that_was_tried_again(again: Judgement, wanted: Judgement) -> None:
     assert verdicts.of_retry(BEFORE, again) == wanted
 
 
@@ -344,12 +348,25 @@ def test_findings_are_held_against_the_product_only_where_it_failed() -> None:
 @pytest.mark.parametrize(
     ('text', 'short'),
     [
-        ('a\n  b\tc ', 'a b c'),
+        ('a\n  b\tc ', 'a↵  b\tc '),
+        ('\na\n', '↵a↵'),
         ('x' * 160, 'x' * 160),
         ('x' * 161, 'x' * 159 + '…'),
-        ('a ' * 81, ('a ' * 80)[:159] + '…'),
     ],
 )
 def test_findings_in_words_stand_on_one_line_and_are_short(text: str, short: str) -> None:
-    assert verdicts.in_words(finding('stdout', text, 'y')) == f'expected {short}, observed y'
-    assert verdicts.in_words(finding('stdout', 'y', text)) == f'expected y, observed {short}'
+    assert verdicts.in_words(finding('files', text, 'y')) == f'expected {short}, observed y'
+    assert verdicts.in_words(finding('files', 'y', text)) == f'expected y, observed {short}'
+
+
+@pytest.mark.parametrize(
+    ('kind', 'shown'), [('stdout', 'a↵b'), ('stderr', 'a↵b'), ('files', 'a↵b↵'), ('harness', 'a↵b↵')]
+)
+def test_the_end_of_a_streams_last_line_is_not_shown(kind: FindingKind, shown: str) -> None:
+    assert verdicts.in_words(finding(kind, 'c\n', 'a\nb\n')) == f'expected c↵, observed {shown}'
+
+
+@pytest.mark.parametrize(('limit', 'words'), [(60.0, '60'), (0.29385, '0.294'), (1234.5678, '1234.57'), (0.0, '0')])
+def test_limits_are_told_to_the_millisecond(limit: float, words: str) -> None:
+    judged = verdicts.of_step(seen(End.TIMED_OUT, None)._replace(limit=limit), ())
+    assert judged == Judgement('failed', f'step 2 did not end within {words} s')
