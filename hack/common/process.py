@@ -382,10 +382,6 @@ class Supervisor:
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
-    def was_interrupted(self) -> bool:
-        """Whether it is so now: a signal may come at any moment."""
-        return self.interrupted
-
     def interrupt(self) -> None:
         self._interrupts += 1
         os.write(self._waker, b'!')

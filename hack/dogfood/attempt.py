@@ -195,7 +195,7 @@ def _charged(ran: Ran) -> float:
 def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -> _Sample:
     pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
     ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
-    notes = _take_notes(run.shell.workspace.notes)
+    notes = _notes(run.shell, ran)
     out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
     paths = {check.path: _look_at(run, check) for check in step.expect.files}
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
@@ -297,9 +297,21 @@ def _command(
 ) -> StepSeen:
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
-    notes = _take_notes(shell.workspace.notes)
+    notes = _notes(shell, ran)
     trouble = None if ran.status == 0 else _trouble(shell, ran)
     return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
+
+
+def _notes(shell: Shell, ran: Ran) -> list[Note]:
+    """What the step said of itself; a bare command that `exec` does not find, bash tells of on its own."""
+    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
+    notes = _take_notes(shell.workspace.notes)
+    return [*notes, Note('command-not-found', os.fsdecode(missing[1]))] if missing and ran.status == 127 else notes
+
+
+def _own_name(shell: Shell) -> bytes:
+    """By which the step's own bash speaks of itself, as a regular expression."""
+    return re.escape(os.fsencode(shell.bash))
 
 
 def _take_notes(path: str) -> list[Note]:
@@ -329,6 +341,8 @@ def _trouble(shell: Shell, ran: Ran) -> str | None:
         telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
+    if re.search(rb'^%b: (?:line \d+: )?fork: ' % _own_name(shell), said, re.M):
+        return 'its bash could start no further process'
     return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
 

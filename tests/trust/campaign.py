@@ -74,10 +74,18 @@ class Table(NamedTuple):
         return [self.folder / 'corpus' / f'{case.name}.yaml' for case in self.cases]
 
 
-def run(dogfood: Path, folder: Path, seed: int, its_run: Run, its_cases: Sequence[Case], may_mount: bool) -> Outcome:
+def impossible() -> dict[str, str]:
+    """Kinds of runs that this machine cannot have, and why."""
+    why = {}
+    if not disturb.may_mount():
+        why.update(dict.fromkeys(cases.BY_MOUNT, 'no disk can be mounted'))
+    if not disturb.has_sandbox():
+        why['sandboxed'] = 'bwrap does not work'
+    return why
+
+
+def run(dogfood: Path, folder: Path, seed: int, its_run: Run, its_cases: Sequence[Case]) -> Outcome:
     """Run the cases in `folder`, a short path, and judge what was said of each journey."""
-    if its_run.kind in cases.BY_MOUNT and not may_mount:
-        its_run = its_run._replace(kind='shard killed')
     table = Table(dogfood, folder, its_run, its_cases, Random(f'disturb {seed}/{its_run.number}'))
     (folder / 'corpus').mkdir(parents=True)
     (folder / 't').mkdir()
@@ -85,10 +93,9 @@ def run(dogfood: Path, folder: Path, seed: int, its_run: Run, its_cases: Sequenc
         path.write_text(json.dumps({**case.document, 'journeys': [journey.document for journey in case.journeys]}))
     try:
         legs = _legs(table)
-    except subprocess.TimeoutExpired as late:
-        endless = Wrong(-1, '', its_run.kind, 'an end', f'none within {late.timeout} s: {late.cmd}')
-        return Outcome(its_run, folder, Counter(), Counter(), 0, [endless])
-    return _judged(table, legs)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Outcome(its_run, folder, Counter(), Counter(), 0, [Wrong(-1, '', its_run.kind, 'an end', str(error))])
+    return judged(table, legs)
 
 
 def _legs(table: Table) -> list[Leg]:
@@ -97,12 +104,17 @@ def _legs(table: Table) -> list[Leg]:
             return [_apart(table, lose=False)]
         case 'part lost':
             return [_apart(table, lose=True)]
+        case 'shard paused':
+            return [_paused(table)]
+        case 'disk too small':
+            with disturb.disk(table.folder / 'd', _DISK) as disk:
+                return [Leg('run', _ended(_start(table, temp=disk)), _bundle(table.run_dir), exact=True)]
         case kind if kind in cases.BY_MOUNT:
             return _on_small_disk(table)
         case kind if kind in cases.DISTURBED:
             return _disturbed(table)
         case _:
-            return [_leg(table, 'run', *_started(table), exact=True)]
+            return [Leg('run', _ended(_start(table)), _bundle(table.run_dir), exact=True)]
 
 
 # -- programs ------------------------------------------------------------------------------
@@ -124,15 +136,11 @@ def _arguments(table: Table, run_dir: Path) -> list[str]:
     return [*shards, '--run-dir', str(run_dir), '--product-path', str(PRODUCT), *options, *map(str, table.files)]
 
 
-def _started(
+def _start(
     table: Table, run_dir: Path | None = None, resume: bool = False, temp: Path | None = None
-) -> tuple[int, Path]:
-    """Run dogfood.sh to its end; its exit status, and the run directory."""
-    process = _start(table, run_dir or table.run_dir, resume, temp)
-    return _ended(process), run_dir or table.run_dir
-
-
-def _start(table: Table, run_dir: Path, resume: bool = False, temp: Path | None = None) -> subprocess.Popen[bytes]:
+) -> subprocess.Popen[bytes]:
+    """Begin dogfood.sh, with the table's own run directory if no other is given."""
+    run_dir = run_dir or table.run_dir
     arguments = ['--resume', str(run_dir)] if resume else _arguments(table, run_dir)
     argv = [str(table.dogfood / 'dogfood.sh'), *arguments]
     if table.run.kind == 'write limit':
@@ -166,10 +174,6 @@ def _verb(table: Table, *arguments: str) -> int:
         ).returncode
 
 
-def _leg(table: Table, name: str, exit: int, run_dir: Path, exact: bool, interrupted: bool = False) -> Leg:
-    return Leg(f'{table.run.kind}: {name}', exit, _bundle(run_dir), exact, interrupted)
-
-
 def _bundle(run_dir: Path) -> Mapping[str, Any] | None:
     try:
         said: Mapping[str, Any] = json.loads((run_dir / 'bundle.json').read_bytes())
@@ -183,7 +187,7 @@ def _bundle(run_dir: Path) -> Mapping[str, Any] | None:
 
 def _disturbed(table: Table) -> list[Leg]:
     """A run that something befalls, and the same run resumed."""
-    process = _start(table, table.run_dir)
+    process = _start(table)
     if table.run.kind != 'deadline':
         shard = disturb.moment(table.random, table.run_dir, process)
         if shard is not None:
@@ -191,8 +195,9 @@ def _disturbed(table: Table) -> list[Leg]:
     status = _ended(process)
     if table.run.kind == 'all killed' and status == -signal.SIGKILL:
         status = _verb(table, 'report', str(table.run_dir))
-    first = _leg(table, 'before', status, table.run_dir, False, table.run.kind in ('TERM', 'Ctrl-C'))
-    return [first, _leg(table, 'resumed', *_started(table, resume=True), exact=True)]
+    told_to_stop = table.run.kind in ('TERM', 'Ctrl-C')
+    first = Leg('disturbed', status, _bundle(table.run_dir), exact=False, may_be_interrupted=told_to_stop)
+    return [first, Leg('resumed', _ended(_start(table, resume=True)), _bundle(table.run_dir), exact=True)]
 
 
 def _befall(table: Table, process: subprocess.Popen[bytes], shard: int) -> None:
@@ -208,6 +213,16 @@ def _befall(table: Table, process: subprocess.Popen[bytes], shard: int) -> None:
                 os.killpg(process.pid, signal.SIGINT)
             case 'marker hit':
                 disturb.hit_marker(table.random, table.run_dir)
+            case 'folder gone':
+                disturb.take_folder(table.random, table.run_dir, shard)
+
+
+def _paused(table: Table) -> Leg:
+    """A run of which one shard gets no processor for a while: nothing comes of it."""
+    process = _start(table)
+    if (shard := disturb.moment(table.random, table.run_dir, process)) is not None:
+        disturb.pause_shard(table.run_dir, shard, table.random.uniform(0.3, 1.5))
+    return Leg('run', _ended(process), _bundle(table.run_dir), exact=True)
 
 
 _TROUBLE: Final[Mapping[str, Callable[[Path], None]]] = {
@@ -228,9 +243,10 @@ def _on_small_disk(table: Table) -> list[Leg]:
         process = _start(table, run_dir, temp=temp)
         if disturb.moment(table.random, run_dir, process) is not None:
             _TROUBLE[table.run.kind](disk)
-        first = _leg(table, 'before', _ended(process), run_dir, False)
+        first = Leg('disturbed', _ended(process), _bundle(run_dir), exact=False)
         disturb.make_room(disk)
-        second = _leg(table, 'resumed', *_started(table, run_dir, resume=True, temp=temp), exact=True)
+        again = _ended(_start(table, run_dir, resume=True, temp=temp))
+        second = Leg('resumed', again, _bundle(run_dir), exact=True)
         if on_it:
             shutil.copytree(run_dir, table.run_dir, symlinks=True)  # to be looked at
         return [first, second]
@@ -253,13 +269,14 @@ def _apart(table: Table, lose: bool) -> Leg:
     merged = table.folder / 'merged'
     if status == 0:
         status = _verb(table, 'report', str(merged), '--merge', *map(str, parts))
-    return Leg(f'{table.run.kind}: merged', status, _bundle(merged), True, False, lost)
+    return Leg('merged', status, _bundle(merged), exact=True, lost=lost)
 
 
 # -- judgement -------------------------------------------------------------------------------
 
 
-def _judged(table: Table, legs: Sequence[Leg]) -> Outcome:
+def judged(table: Table, legs: Sequence[Leg]) -> Outcome:
+    """Hold what each leg said against the truth."""
     exact, disturbed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     wrong: list[Wrong] = []
     excused = 0

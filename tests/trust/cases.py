@@ -17,7 +17,18 @@ CASES_PER_RUN: Final = 4
 SHARDS: Final = (3, 1, 64, 2, 7)
 
 # Kinds of runs. In the first ones all is known beforehand; the others are disturbed at a random moment, and resumed.
-EXACT: Final = ('plain', 'gates', 'write limit', 'all required', 'apart', 'part lost', 'nothing passes', 'sandboxed')
+EXACT: Final = (
+    'plain',
+    'gates',
+    'all required',
+    'apart',
+    'part lost',
+    'nothing passes',
+    'sandboxed',
+    'shard paused',
+    'write limit',
+    'disk too small',
+)
 DISTURBED: Final = (
     'shard killed',
     'all killed',
@@ -25,17 +36,18 @@ DISTURBED: Final = (
     'Ctrl-C',
     'deadline',
     'marker hit',
+    'folder gone',
     'disk full',
     'inodes used up',
     'read-only',
     'run directory full',
 )
-BY_MOUNT: Final = ('disk full', 'inodes used up', 'read-only', 'run directory full')
-# Their order in a campaign: every kind is in each 24 runs, and as many runs again are plain.
+BY_MOUNT: Final = ('disk too small', 'disk full', 'inodes used up', 'read-only', 'run directory full')
+# Their order in a campaign: every kind is among each 24 runs.
 KINDS: Final = (
-    *('plain', 'shard killed', 'gates', 'TERM', 'plain', 'write limit', 'disk full', 'plain', 'all killed', 'apart'),
-    *('plain', 'deadline', 'gates', 'marker hit', 'all required', 'plain', 'read-only', 'part lost', 'sandboxed'),
-    *('Ctrl-C', 'run directory full', 'nothing passes', 'plain', 'inodes used up'),
+    *('plain', 'shard killed', 'gates', 'TERM', 'sandboxed', 'write limit', 'disk full', 'plain', 'all killed'),
+    *('apart', 'folder gone', 'deadline', 'gates', 'marker hit', 'all required', 'shard paused', 'read-only'),
+    *('part lost', 'disk too small', 'Ctrl-C', 'run directory full', 'nothing passes', 'plain', 'inodes used up'),
 )
 
 # Graphs: a journey a word, what it requires before what it establishes, in an order in which they can run.
@@ -105,7 +117,8 @@ def run_of(seed: int, number: int) -> Run:
     kind = KINDS[at % len(KINDS)]
     random = Random(f'run {seed}/{at}')
     product, harness = random.choice(((True, True), (True, True), (True, False), (False, True), (False, False)))
-    return Run(at, kind, SHARDS[at % len(SHARDS)], product, harness, random.random() < 0.1)
+    shards = 1 if kind == 'disk too small' else SHARDS[at % len(SHARDS)]  # others would lack the room, too
+    return Run(at, kind, shards, product, harness, random.random() < 0.1)
 
 
 def case(seed: int, number: int) -> Case:
@@ -121,8 +134,9 @@ def case(seed: int, number: int) -> Case:
         target = 'a' if together else 'b'
         chains[target] = _with_harness_fault(random, chains['a'] if together else _chain(random), number, words)
     chains['c'] = _with_variety(random, chains['c'])
-    if run.kind == 'write limit':
-        chains['w'] = [_Draft((), (), act=random.choice(list(faults.BIG_ACTS.values())))]
+    if run.kind in ('write limit', 'disk too small'):
+        act = faults.TIDY if run.kind == 'disk too small' else random.choice(faults.BIG_ACTS)
+        chains['w'] = _put_in(random, _chain(random), act)
     if run.kind == 'nothing passes':
         chains = {name: [draft._replace(act=faults.SAYS_SKIP) for draft in _chain(random)] for name in 'ac'}
         words = ['everything skips']
@@ -293,7 +307,7 @@ def _node(id: str, prefix: str, draft: _Draft, run: Run) -> Node:
     fate = draft.act.fate
     if run.kind == 'all required' and fate.verdict == 'skipped':
         fate = fate._replace(verdict='infra')
-    if run.kind == 'write limit' and draft.act in faults.BIG_ACTS.values():
+    if draft.act in faults.BIG_ACTS:
         fate = faults.UNMEASURED
     return Node(
         id,

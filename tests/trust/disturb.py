@@ -43,15 +43,33 @@ def _lines(run_dir: Path, shard: int) -> list[bytes]:
 
 
 def kill_shard(run_dir: Path, shard: int) -> None:
-    """KILL the process that says it is the shard, if it is one of this run."""
+    _signal(run_dir, shard, signal.SIGKILL)
+
+
+def pause_shard(run_dir: Path, shard: int, seconds: float) -> None:
+    _signal(run_dir, shard, signal.SIGSTOP)
+    time.sleep(seconds)
+    _signal(run_dir, shard, signal.SIGCONT)
+
+
+def _signal(run_dir: Path, shard: int, number: signal.Signals) -> None:
+    """Signal the process that says it is the shard, if it is there and at work on this run."""
     pid = int(json.loads(_lines(run_dir, shard)[0])['pid'])
     with contextlib.suppress(OSError):
         descriptor = os.pidfd_open(pid)
         try:
             if os.fsencode(run_dir) in Path(f'/proc/{pid}/cmdline').read_bytes():
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
+
+
+def take_folder(random: Random, run_dir: Path, shard: int) -> None:
+    """Take a chain's folder away: at once, for bit by bit nobody could tell it from a product that loses its files."""
+    with contextlib.suppress(OSError):
+        root = (run_dir / f'shards/{shard}/root').resolve()
+        folder = random.choice([path for path in sorted(root.iterdir()) if path.is_dir()] or [root / 'none'])
+        folder.rename(root.with_name(f'taken-{shard}'))
 
 
 def hit_marker(random: Random, run_dir: Path) -> None:
@@ -83,10 +101,18 @@ def disk(at: Path, options: str) -> Iterator[Path]:
 
 def may_mount() -> bool:
     """Whether this user can have a disk of its own: tried, in a name space that is gone at once."""
-    tried = subprocess.run(
-        ['unshare', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], stdin=subprocess.DEVNULL, capture_output=True
-    )
-    return tried.returncode == 0
+    return _works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt')
+
+
+def has_sandbox() -> bool:
+    return _works('bwrap', '--ro-bind', '/', '/', '--unshare-pid', '--unshare-net', 'true')
+
+
+def _works(*argv: str) -> bool:
+    try:
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def fill(disk: Path) -> None:

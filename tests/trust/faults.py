@@ -72,6 +72,7 @@ PRODUCT_ACTS: Final[Mapping[str, Act]] = {
     'exit 127 and the words of a shell': _broken('not-found-words', 'exit'),
     'a sub-command missing in its script': _broken('no-sub-command', 'exit'),
     'a sub-command missing in its bash script': _broken('bash-sub-command', 'exit'),
+    'a sub-command missing behind exec': _broken('exec-sub-command', 'exit'),
     'a sub-command missing in a script that names no shell': _broken('bare-script', 'exit'),
     'wrong output': _broken('wrong-output', 'stdout'),
     'no output': _broken('no-output', 'stdout'),
@@ -120,6 +121,7 @@ HARNESS_ACTS: Final[Mapping[str, Act]] = {
         'no such command in a function': 'f() { no-such-tool; }; gadget work {id} && f',
         'no such command in a subshell': '(cd / && no-such-tool)\ngadget work {id}',
         'no such command as a condition': 'if ! no-such-tool; then gadget work {id}; fi',
+        'no such command behind exec': 'gadget work {id}\nexec no-such-tool',
         'says that it cannot measure': 'gadget work {id}; dogfood-infra "no clock here"',
         'says so after a failure': 'gadget work {id} exit-1 || dogfood-infra "the network is down"',
         'says so inside a substitution': 'said=$(dogfood-infra "no clock here"); gadget work {id}',
@@ -134,12 +136,9 @@ ABSENT: Final = Act('gadget work {id}', Fate('skipped', at_the_door=True), DONE,
 SAYS_SKIP: Final = Act('gadget work {id} exit-1 || dogfood-skip "not on this machine"', Fate('skipped'), DONE)
 ENVIRONMENT_ACTS: Final[Mapping[str, Act]] = {'absent need': ABSENT, 'says that it skips': SAYS_SKIP}
 
-# A file of 9 MB, on its way: too large where the run may not write so much.
-BIG_ACTS: Final[Mapping[str, Act]] = {
-    'a big file': _work('big'),
-    'a big file, deaf to the signal': _work('deaf-big'),
-    'a big file, tidied up where it cannot be written': _work('tidy-big'),
-}
+# A file of 9 MB: too large where the run may not write so much, or has no room for it.
+TIDY: Final = _work('tidy-big')  # away again where it cannot be written
+BIG_ACTS: Final = (_work('big'), _work('deaf-big'), TIDY)
 
 
 class Spoiler(NamedTuple):

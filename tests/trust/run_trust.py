@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +18,8 @@ if __name__ == '__main__':
     sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository, not this folder
 
 from hack.common.console import Column, Console, Row, console
-from tests.trust import cases, disturb
-from tests.trust.campaign import REPOSITORY, Outcome, Wrong, run
+from tests.trust import cases
+from tests.trust.campaign import REPOSITORY, Outcome, Wrong, impossible, run
 from tests.trust.cases import Case, Run
 from tests.trust.model import BLAMES
 
@@ -32,10 +32,13 @@ def main(arguments: Sequence[str]) -> int:
     numbers = [asked.case] if asked.case is not None else range(asked.cases)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix='trust-'))
-    outcomes = list(_outcomes(asked.dogfood, folder, asked.seed, numbers, asked.jobs))
+    missing = impossible()
+    outcomes = list(_outcomes(asked.dogfood, folder, asked.seed, numbers, asked.jobs, missing))
     seconds = time.monotonic() - started
     shown = console(sys.stdout, os.environ)
     _show(shown, outcomes, len(numbers), seconds, asked.seed)
+    for kind, why in missing.items():
+        shown.say(f'no run here with: {kind} ({why}; plain runs took their place)')
     if asked.json:
         asked.json.write_text(json.dumps(_as_json(outcomes, asked.seed, len(numbers), seconds), indent=1) + '\n')
     if not any(outcome.wrong for outcome in outcomes) and not asked.keep:
@@ -59,11 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _outcomes(
-    dogfood: Path, folder: Path, seed: int, numbers: Sequence[int], jobs: int, progress: bool = True
+    dogfood: Path, folder: Path, seed: int, numbers: Sequence[int], jobs: int, missing: Collection[str]
 ) -> Iterator[Outcome]:
-    """What came of each run, as they end. The folder of a run in which nothing was wrong is removed at the end."""
-    may_mount = disturb.may_mount()
-    shown = sys.stderr.isatty() and progress
+    """What came of each run, as they end; plain ones take the place of kinds that are `missing`."""
+    shown = sys.stderr.isatty()
     by_run: list[tuple[Run, list[Case]]] = [
         (its_run, [cases.case(seed, number) for number in its])
         for its_run, its in groupby(numbers, lambda number: cases.run_of(seed, number))
@@ -71,7 +73,14 @@ def _outcomes(
     done = wrong = 0
     with ThreadPoolExecutor(jobs) as pool:
         running = {
-            pool.submit(run, dogfood, folder / str(its_run.number), seed, its_run, its_cases, may_mount): len(its_cases)
+            pool.submit(
+                run,
+                dogfood,
+                folder / str(its_run.number),
+                seed,
+                its_run._replace(kind='plain') if its_run.kind in missing else its_run,
+                its_cases,
+            ): len(its_cases)
             for its_run, its_cases in by_run
         }
         for future in as_completed(running):

@@ -1,7 +1,9 @@
 """Wrong blame that was given once: each run that drew it, and what it comes to now."""
 
 import json
+from pathlib import Path
 
+from hack.dogfood import workspace
 from tests.python.runs import Place, journey
 
 LIMITED = ('bash', '-c', 'ulimit -f 2048 && exec "$@"', 'bash')
@@ -25,10 +27,31 @@ def test_a_chain_folder_that_was_only_half_made_is_made_anew(place: Place) -> No
     place.corpus(journey('greet', 'echo hello >"$DOGFOOD_DATA_DIR/it" && cat "$DOGFOOD_DATA_DIR/it"'))
     where = place.path / 'run'
     assert place.verb('plan', 'corpus.yaml', '--shards', '1', '--run-dir', str(where)).exit == 0
-    identity = json.loads((where / 'run.json').read_text())['id']
-    root = place.tmp / f'dogfood-{identity[-6:]}-dead'
+    run_id = json.loads((where / 'run.json').read_text())['id']
+    root = Path(workspace.make_root(run_id, str(place.tmp)))
     (root / '1/home').mkdir(parents=True)
     (where / 'shards/1/root').symlink_to(root)
     done = place.resume()
     assert (done.exit, done.causes) == (0, {})
     assert done.events()[1]['folder'] == str(root / '1')
+
+
+def test_exec_of_a_bare_command_that_is_not_there(place: Place) -> None:
+    """The step's own bash says so, and not its handler; a bash of the product's own is the product."""
+    done = place.run(
+        journey('own', 'true\nexec no-such-tool --version', expect={'exit': 'nonzero'}),
+        journey('aside', '(exec no-such-tool)'),
+        journey('product', """bash -c 'exec no-such-tool'"""),
+        journey('needs', 'exec no-such-tool', needs=['sh']),
+    )
+    assert done.verdicts == {'own': 'infra', 'aside': 'infra', 'product': 'failed', 'needs': 'infra'}
+    assert 'there is no command no-such-tool' in done.causes['own']
+
+
+def test_a_step_whose_bash_cannot_fork(place: Place) -> None:
+    """In the words of bash: to use up all processes would take the rest of the machine along."""
+    words = 'fork: retry: Resource temporarily unavailable'
+    done = place.run(
+        journey('own', f'echo "$0: {words}" >&2; exit 254'), journey('product', f'echo "gadget: {words}" >&2; exit 254')
+    )
+    assert done.verdicts == {'own': 'infra', 'product': 'failed'}
