@@ -303,10 +303,16 @@ def _command(
 
 
 def _notes(shell: Shell, ran: Ran) -> list[Note]:
-    """What the step said of itself; a bare command that `exec` does not find, bash tells of on its own."""
+    """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own."""
     missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
+    cannot_read = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell)
+    unread = re.search(cannot_read, _text(ran.err).head, re.M)
     notes = _take_notes(shell.workspace.notes)
-    return [*notes, Note('command-not-found', os.fsdecode(missing[1]))] if missing and ran.status == 127 else notes
+    if missing and ran.status == 127:
+        notes.append(Note('command-not-found', os.fsdecode(missing[1])))
+    if unread and ran.status == 2:
+        notes.append(Note('infra', f'bash cannot read the step: {unread[0].decode("utf-8", "replace")}'))
+    return notes
 
 
 def _own_name(shell: Shell) -> bytes:
