@@ -60,6 +60,7 @@ install() {
     pip=(.venv/bin/python -m pip)
   fi
   "${pip[@]}" install --disable-pip-version-check --no-input -r "$requirements" || return
+  .venv/bin/python -m compileall -q hack || true # what runs later writes nothing here, and starts faster so
   { inputs run && { [[ $kind == run ]] || inputs dev; }; } >"$stamp"
 }
 

@@ -10,8 +10,22 @@ import sys
 OLDEST = (3, 11)
 
 
+def open_standard_streams() -> None:
+    """Have nothing in the place of one that the caller has closed: else the next file would take its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(number, True)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 (for life)
+    sys.stdout = sys.stdout or open(1, 'w')  # noqa: SIM115 (for life)
+    sys.stderr = sys.stderr or open(2, 'w')  # noqa: SIM115 (for life)
+
+
 def ensure(repository: str, modules: 'list[str]') -> None:
     """Return if this interpreter is new enough and has `modules`, else go on in the repository's .venv, else exit 2."""
+    open_standard_streams()
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if sys.version_info >= OLDEST and not missing:
         return

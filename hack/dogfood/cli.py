@@ -336,8 +336,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
     verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=_Parser)
 
-    def verb(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
+    def verb(
+        name: str, run: Callable[[argparse.Namespace], int], help: str, prog: str | None = None
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = verbs.add_parser(
+            name, help=help, description=help, prog=prog or f'{parser.prog} {name}'
+        )
         added.set_defaults(verb=run, command=['run_journeys.py', *sys.argv[1:]])
         added.add_argument('--state', type=Path, default=STATE, metavar='DIR', help='runs, timings (default: .dogfood)')
         return added
@@ -347,7 +351,8 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument('--format', choices=('lines', 'json', 'github'), default='lines')
     _run_options(plan)
 
-    begin = verb('start', _start, 'plan, make the run directory and print its path; dogfood.sh goes on from there')
+    begins = 'plan, make the run directory and print its path; dogfood.sh goes on from there'
+    begin = verb('start', _start, begins, prog='dogfood.sh')
     _selection(begin, timings=STATE / 'timings.json')
     begin.add_argument('--resume', metavar='latest|RUN_DIR', help='go on with an earlier run, by its own plan')
     _run_options(begin)

@@ -64,12 +64,12 @@ main() {
     return 2
   fi
   python=$(dogfood_python "$here/../..")
-  if [[ " $* " == *' --help '* || " $* " == *' -h '* ]]; then
-    "$python" "$here/run_journeys.py" start --help
-    return
-  fi
   trap stop INT TERM HUP QUIT
   run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || return
+  if [[ ! -d $run_dir ]]; then # what was asked for is --help
+    printf '%s\n' "$run_dir"
+    return 0
+  fi
   if ((interrupts == 0)); then
     run_shards "$run_dir" "$(wc -l <"$run_dir/plan.txt")"
   fi
