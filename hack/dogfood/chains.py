@@ -181,12 +181,11 @@ def summary(plan: Plan) -> str:
     """The plan in one line: its size, how long it should take, and what keeps it from being shorter."""
     chains = [chain for shard in plan.shards for chain in shard]
     journeys = sum(len(chain.journeys) for chain in chains)
-    longest = max(chains, key=lambda chain: chain.seconds, default=Chain('', (), 0.0))
-    is_ceiling = len(plan.shards) > 1 and longest.seconds >= plan.lower_bound
+    ceilings = [f'chain {chain.name}' for chain in chains if chain.seconds >= plan.lower_bound]
     return (
         f'{counted(len(plan.shards), "shard")}, {counted(len(chains), "chain")}, {counted(journeys, "journey")}: '
         f'predicted makespan {plan.makespan:.1f} s, lower bound {plan.lower_bound:.1f} s, '
-        f'set by {f"chain {longest.name}" if is_ceiling else "the mean load"}'
+        f'set by {ceilings[0] if ceilings and len(plan.shards) > 1 else "the mean load"}'
     )
 
 

@@ -24,28 +24,35 @@ hand_on() {
   kill "-$signal" "$attended" 2>/dev/null || true
 }
 
-# Run a program that hears when we are told to stop; 0 if it ended well, and was not disturbed. In the background,
-# because bash runs a trap only when its foreground child has ended.
+# Run a program that hears when we are told to stop. In the background, because bash runs a trap only when its
+# foreground child has ended.
 attend() {
+  local status=0 known=$interrupts
   "$@" &
   attended=$!
-  ((interrupts == 0)) || hand_on # a signal that came before there was anything to tell
-  wait "$attended" && return
-  while kill -0 "$attended" 2>/dev/null; do
-    wait "$attended" || true # a trapped signal ends the wait, not the program
+  ((interrupts == known)) || hand_on # a signal that came before there was anything to tell
+  wait "$attended" || status=$?
+  while kill -0 "$attended" 2>/dev/null; do # a trapped signal ends the wait, not the program
+    status=0
+    wait "$attended" || status=$?
   done
-  return 1
+  attended=
+  return "$status"
 }
 
 # The flags and the job server of a make above us are not for this one. It hands a first TERM on to every shard and is
 # deaf to a second; where it ends before its shards do, they are waited for all the same.
 run_shards() {
-  local run_dir=$1 lines=$2
+  local run_dir=$1 lines=$2 status
   impatient=KILL
   attend env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
     make --no-print-directory -s -f "$here/shards.mk" -j "$lines" LINES="$lines" all && return
   impatient=TERM
-  attend "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$interrupts" || true
+  while
+    status=0
+    attend "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$interrupts" || status=$?
+    ((status > 128)) # a signal before it could hear one
+  do :; done
 }
 
 # 1 is kept for what the product failed: whatever else ends with it could not be measured.

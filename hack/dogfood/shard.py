@@ -6,7 +6,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from hack.common import files
@@ -15,6 +14,8 @@ from hack.common.files import JsonLines
 from hack.common.process import Supervisor, which
 from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
+from hack.dogfood.gates import Gates
+from hack.dogfood.lodging import Lodging
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,
@@ -23,7 +24,6 @@ from hack.dogfood.model import (
     Expect,
     Feature,
     Finding,
-    Gate,
     Job,
     Journey,
     Record,
@@ -38,7 +38,6 @@ from hack.dogfood.verdicts import Judgement, Standing
 from hack.dogfood.workspace import Workspace
 
 NOT_STARTED_SECONDS: Final = 60.0  # all shards start at once: one that has not by then never will
-_LOOK_SECONDS: Final = (0.01, 0.2)  # between two looks at another shard's gate: first and longest
 _DONE: Final = frozenset(('passed', 'skipped'))  # of a chain with no other verdicts nobody needs the folder
 _TEARDOWN_SECONDS: Final = 20.0  # for all of a chain's teardown once the run is interrupted or past its deadline
 
@@ -106,7 +105,6 @@ class Shard:
         self.supervisor = supervisor
         self.environment = environment
         self.tell = tell
-        self.patience = patience
         self.boot = files.boot_id()
         self.path = environment.get('PATH', os.defpath)
         self.bash = which('bash', self.path) or 'bash'
@@ -118,7 +116,9 @@ class Shard:
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
         self.asked: set[str] = set()  # features whose product has said its version
-        self.spare: str | None = None  # a folder that its chain left pristine
+        gates = () if self.options.apart else job.gates  # of shards on machines of their own the merge takes care
+        self.gates = Gates(run_dir, gates, job.shard, supervisor, self.deadline, patience)
+        self.lodging = Lodging(run_dir, job.shard, its_run.id, environment.get('TMPDIR') or '/tmp', self.options.keep)
         self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
         events, damaged = files.heal_jsonl(run_dir.results(job.shard))
         self.before = progress.read(events, self.boot, whole=not damaged)
@@ -144,7 +144,7 @@ class Shard:
         chains = [self._chain_run(chain) for chain in self.job.chains]
         status, reason = Exit.GREEN, 'done'
         try:
-            self._clear(chains)
+            self._clear_up(chains)
             for tier in TIERS:
                 self._tier(tier, chains)
             if self.supervisor.interrupted:
@@ -154,10 +154,18 @@ class Shard:
         finally:
             for chain in chains:
                 self._finish(chain)
-            self._leave_root()
+            self.lodging.close()
         self.results.append({'event': 'shard-end', 'shard': self.job.shard, 'reason': reason, 'time': files.utc_now()})
         self.results.sync()
         return status
+
+    def _clear_up(self, chains: Sequence[_ChainRun]) -> None:
+        """Remove what an earlier turn left behind, but what goes on and what is kept for somebody to look at."""
+        for chain in chains:
+            done = {final['verdict'] for final in chain.finals.values()} <= _DONE
+            if chain.before and chain.is_judged and os.path.isdir(chain.before.folder) and self.lodging.is_kept(done):
+                self.lodging.point_to(chain.chain.name, chain.before.folder)
+        self.lodging.clear({chain.before.folder for chain in chains if chain.before and chain.goes_on})
 
     # -- order ---------------------------------------------------------------------------
 
@@ -167,7 +175,7 @@ class Shard:
         ]
         if not of_tier:
             return
-        gates = self._gates_before(tier)
+        gates = self.gates.before(tier)
         for chain, name in of_tier:
             if self.supervisor.interrupted:
                 return
@@ -176,45 +184,13 @@ class Shard:
             if not chain.left:
                 self._finish(chain)
 
-    def _gates_before(self, tier: str) -> dict[str, tuple[str, Verdict]]:
-        """The verdicts of all gating journeys of earlier tiers, waited for wherever they run."""
-        if self.options.apart:
-            return {}
-        earlier = TIERS[: TIERS.index(tier)]
-        waited = time.monotonic()
-        return {gate.journey: (gate.tier, self._gate(gate, waited)) for gate in self.job.gates if gate.tier in earlier}
-
-    def _gate(self, gate: Gate, since: float) -> Verdict:
-        pause, longest = _LOOK_SECONDS
-        while not self.supervisor.interrupted and time.monotonic() < self.deadline:
-            gone = self._is_gone(gate.shard, since)  # asked first: its last act may be to write the verdict
-            try:
-                verdict: Verdict = files.read_json(self.run_dir.gate(gate.journey))['verdict']
-                return verdict
-            except FileNotFoundError:
-                if gone:
-                    return 'infra'
-            except (OSError, ValueError, KeyError, TypeError):
-                return 'infra'
-            self.supervisor.idle(pause)
-            pause = min(2 * pause, longest)
-        return 'infra'
-
-    def _is_gone(self, shard: int, since: float) -> bool:
-        if shard == self.job.shard:
-            return True  # this shard has been through that tier
-        lock = self.run_dir.shard_lock(shard)
-        if not lock.exists():
-            return time.monotonic() - since > self.patience
-        return not files.lock_is_held(lock)
-
     # -- one journey ---------------------------------------------------------------------
 
     def _journey(self, chain: _ChainRun, journey: Journey, gates: Mapping[str, tuple[str, Verdict]]) -> None:
         final = chain.finals.get(journey.id)
         if final and journey.id not in chain.build_again:
             chain.standing[journey.id] = Standing(final['verdict'], final['root'])
-            self._tell_gate(journey, final['verdict'])
+            self.gates.tell(journey, final['verdict'])
             return
         record = self._judged(chain, journey, self._admission(chain, journey, gates))
         alive = (
@@ -227,14 +203,8 @@ class Shard:
             if record['verdict'] != 'passed':
                 chain.not_built[journey.id] = record['cause']
         else:
-            self._tell_gate(journey, record['verdict'])
+            self.gates.tell(journey, record['verdict'])
         self.tell(record)
-
-    def _tell_gate(self, journey: Journey, verdict: Verdict) -> None:
-        if journey.gating and not self.options.apart:
-            files.write_json(
-                self.run_dir.gate(journey.id), {'journey': journey.id, 'tier': journey.tier, 'verdict': verdict}
-            )
 
     def _admission(
         self, chain: _ChainRun, journey: Journey, gates: Mapping[str, tuple[str, Verdict]]
@@ -381,7 +351,7 @@ class Shard:
         it = _ChainRun(chain, self.job.numbers[chain.name], self.before.get(chain.name))
         it.goes_on = it.before is not None and not it.is_judged and self._goes_on(chain, it.before)
         if it.before and it.goes_on:
-            space = self._workspace(it, it.before.folder)
+            space = self.lodging.workspace(chain.name, it.number, it.attempt, it.before.folder)
             it.entered = {name: space.work(name, tries) for name, tries in it.before.entered.items()}
         elif it.before:
             it.build_again = progress.to_build_again(chain.journeys, self.job.journeys, it.before.finals)
@@ -410,79 +380,20 @@ class Shard:
         """
         if chain.shell:
             return []
-        if chain.before and chain.goes_on:
-            space = self._workspace(chain, chain.before.folder)
+        name, before = chain.chain.name, chain.before
+        if before and chain.goes_on:
+            space = self.lodging.workspace(name, chain.number, chain.attempt, before.folder)
         else:
-            self._remove_earlier(chain)
+            self.lodging.remove_earlier(name, before.folder if before else None)
             chain.attempt += 1
-            spare, self.spare = self.spare, None
-            space = self._workspace(chain, spare or self._fresh(chain))
-            if not spare:
-                workspace.remove_tree(space.folder)  # half of one, where a shard was killed before it could tell of it
-                workspace.make(space)
+            space = self.lodging.fresh(name, chain.number, chain.attempt)
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
             self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
         )
-        event = {'event': 'chain', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'folder': space.folder}
+        event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]
-
-    def _workspace(self, chain: _ChainRun, folder: str) -> Workspace:
-        # What a product keeps elsewhere under names with this prefix may have outlived an earlier attempt.
-        attempt = f'r{chain.attempt}' if chain.attempt > 1 else ''
-        prefix = f'df-{self.its_run.id[-6:]}-{chain.number}{attempt}-'
-        return Workspace(folder, chain.chain.name, chain.attempt, prefix, str(self.run_dir.capabilities))
-
-    def _fresh(self, chain: _ChainRun) -> str:
-        return f'{self._root()}/{chain.number}' + (f'.{chain.attempt}' if chain.attempt > 1 else '')
-
-    def _root(self) -> str:
-        """This shard's folder for its chains; the link to it is how it is found again, to go on or to clean up."""
-
-        def announce(root: str) -> None:
-            _link(self.run_dir.root(self.job.shard), root)
-
-        return self._known_root() or workspace.make_root(
-            self.its_run.id, self.environment.get('TMPDIR') or '/tmp', announce
-        )
-
-    def _known_root(self) -> str | None:
-        link = self.run_dir.root(self.job.shard)
-        root = os.readlink(link) if link.is_symlink() else ''
-        return root if workspace.is_root_of(root, self.its_run.id) else None
-
-    def _clear(self, chains: Sequence[_ChainRun]) -> None:
-        """Remove what an earlier turn left behind, but what goes on and what is kept for somebody to look at."""
-        root = self._known_root()
-        if root is None:
-            return
-        for chain in chains:
-            done = {final['verdict'] for final in chain.finals.values()} <= _DONE
-            if chain.before and chain.is_judged and os.path.isdir(chain.before.folder) and self._is_kept(done):
-                _link(self.run_dir.chains / chain.chain.name, chain.before.folder)
-        kept = {os.readlink(kept) for kept in self.run_dir.chains.iterdir()}
-        kept |= {chain.before.folder for chain in chains if chain.before and chain.goes_on}
-        for folder in workspace.folders_in(root):
-            if folder not in kept:
-                workspace.remove_tree(folder)
-
-    def _remove_earlier(self, chain: _ChainRun) -> None:
-        """Nothing of an earlier attempt survives; raises OSError."""
-        kept = self.run_dir.chains / chain.chain.name
-        earlier = [chain.before.folder] if chain.before else []
-        earlier += [os.readlink(kept)] if kept.is_symlink() else []
-        for folder in earlier:
-            if workspace.is_root_of(os.path.dirname(folder), self.its_run.id):
-                workspace.remove_tree(folder)
-        kept.unlink(missing_ok=True)
-
-    def _leave_root(self) -> None:
-        if self.spare:
-            workspace.remove_tree(self.spare)
-        link = self.run_dir.root(self.job.shard)
-        if link.is_symlink() and workspace.remove_root_if_empty(os.readlink(link)):
-            link.unlink()
 
     def _finish(self, chain: _ChainRun) -> None:
         """Teardown, then the end of all that still runs, then the folder's: once, whatever happened."""
@@ -502,7 +413,11 @@ class Shard:
         if shell.sandbox:
             shell.sandbox.close()
         end = {'event': 'chain-end', 'chain': chain.chain.name, 'chain_attempt': chain.attempt, 'leaks': leaks}
-        self._leave(shell.workspace, not chain.left and {seen.verdict for seen in chain.standing.values()} <= _DONE)
+        done = not chain.left and {seen.verdict for seen in chain.standing.values()} <= _DONE
+        try:
+            self.lodging.leave(shell.workspace, done)
+        except OSError as error:
+            self._note(f'{shell.workspace.folder}: {error}')
         try:
             self.results.append(*events, end)
         except OSError as error:
@@ -517,22 +432,6 @@ class Shard:
                 if version := attempt.version(shell, self.job.features[path]):
                     events.append({'event': 'product', 'feature': self.job.features[path].name, 'version': version})
         return events
-
-    def _leave(self, space: Workspace, done: bool) -> None:
-        """Keep the chain's folder and point to it, remove it, or have the next chain use it."""
-        try:
-            if self._is_kept(done):
-                _link(self.run_dir.chains / space.chain, space.folder)
-            elif done and not self.spare and workspace.is_pristine(space):
-                workspace.hand_over(space.folder)
-                self.spare = space.folder
-            else:
-                workspace.remove_tree(space.folder)
-        except OSError as error:
-            self._note(f'{space.folder}: {error}')
-
-    def _is_kept(self, done: bool) -> bool:
-        return self.options.keep == 'all' or (self.options.keep == 'failed' and not done)
 
     def _teardown(self, shell: Shell, chain: _ChainRun) -> Iterator[str]:
         """The teardown of every journey that was begun, the last first. An interrupt leaves it a short time."""
@@ -589,8 +488,3 @@ class Shard:
 def _checks_more_than_the_exit(expect: Expect) -> bool:
     texts = (text for text in (expect.stdout, expect.stderr) if text)
     return bool(expect.files) or any(text != TextCheck() for text in texts)
-
-
-def _link(link: Path, target: str) -> None:
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)

@@ -120,6 +120,13 @@ class Live(NamedTuple):
             )
         )
 
+    def until_gone(self) -> None:
+        """Until the shards and the scripts around them are gone too, where the script was not the last of them."""
+        while files.lock_is_held(self.run_dir.lock) or any(
+            files.lock_is_held(self.run_dir.shard_lock(number)) for number in self.run_dir.shard_numbers()
+        ):
+            time.sleep(0.01)
+
     def _said(self) -> str:
         return _text(self.out) + _text(self.err)
 

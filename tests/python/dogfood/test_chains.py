@@ -334,6 +334,13 @@ def test_selection(only: list[str], tiers: list[str], failed: list[str], kept: l
             ],
         ),
         (['lone'], ['deep'], ['only: none of lone is of deep (name another tier)']),
+        (['push', 'base'], ['core'], ['only: none of push, base is of core (name another tier)']),
+        (['push'], ['smoke', 'core'], ['only: none of push is of smoke or core (name another tier)']),
+        (
+            ['@failed', 'push'],
+            ['smoke'],
+            ['only: none of @failed, push is in what was asked for (leave @failed out if nothing failed)'],
+        ),
         (
             ['@failed'],
             (),
@@ -375,6 +382,9 @@ def test_summary() -> None:
     assert chains.summary(chains.plan(journeys, 4)) == (
         '2 shards, 2 chains, 4 journeys: predicted makespan 0.6 s, lower bound 0.6 s, set by chain build-local-tag'
     )
+    assert chains.summary(chains.plan(by_id([journey('a'), journey('b')]), 2)).endswith('set by chain a')
+    assert chains.summary(chains.plan(by_id(journey(id) for id in 'abc'), 2)).endswith('set by the mean load')
+    assert chains.summary(chains.plan({}, 2)).startswith('0 shards, 0 chains, 0 journeys: ')
     assert chains.summary(chains.plan(by_id([journey('a')]), 4)) == (
         '1 shard, 1 chain, 1 journey: predicted makespan 0.1 s, lower bound 0.1 s, set by the mean load'
     )
@@ -394,6 +404,15 @@ def test_a_matrix_too_large_for_an_output_counts_only() -> None:
     journeys = by_id(journey(f'a-journey-with-a-long-name-{at:05}') for at in range(10_000))
     matrix = chains.github_matrix(chains.plan(journeys, 4))
     assert matrix == {'include': [{'shard': shard, 'count': 2500} for shard in (1, 2, 3, 4)]}
+
+
+@pytest.mark.parametrize(('limit', 'whole'), [(5, True), (4, False)])
+def test_what_fits_an_output_to_the_character_is_listed(
+    monkeypatch: pytest.MonkeyPatch, limit: int, whole: bool
+) -> None:
+    monkeypatch.setattr(chains, 'MATRIX_CHARACTERS', limit)
+    matrix = chains.github_matrix(chains.plan(by_id([journey('aaa'), journey('bb')]), 2))
+    assert ['journeys' in job for job in matrix['include']] == [whole, whole]
 
 
 def test_a_matrix_has_256_jobs_at_most() -> None:

@@ -100,16 +100,16 @@ def let_go(place: Place) -> None:
     Path(f'{place.ledger}.go').touch()
 
 
-def begin(place: Place, seed: str, shard: int = 1) -> Live:
+def begin(place: Place, seed: str, shard: int = 1) -> tuple[Live, process.Process]:
     """A run in which some journey of the shard has just begun, or has just ended, as the seed says."""
     chance = random.Random(seed)
     live = place.start('--keep', 'none', *JOURNEYS_OF_ALL_KINDS)
-    live.shard(shard)
+    its = live.shard(shard)
     line = live.run_dir.plan_lines.read_text().splitlines()[shard - 1]
     moment = chance.choice([name for name in line.replace(',', ' ').split() if name != 'e2'])
     live.until(lambda: any(ran.startswith(f'{moment} ') for ran in place.ran()))
     time.sleep(chance.uniform(0, 0.06))
-    return live
+    return live, its
 
 
 def kill(its: process.Process) -> None:
@@ -119,8 +119,8 @@ def kill(its: process.Process) -> None:
 @pytest.mark.parametrize('shard', [1, 2])
 def test_a_shard_is_killed(shard: int) -> None:
     def one(place: Place, seed: int) -> bool:
-        live = begin(place, f'{seed}', shard)
-        kill(live.shard(shard))
+        live, its = begin(place, f'{seed}', shard)
+        kill(its)
         first = live.wait()
         hold(place, first)
         return 'infra' in first.verdicts.values()
@@ -132,7 +132,7 @@ def test_all_of_a_run_is_killed_at_once() -> None:
     """Script, make and shards; what their steps started has sessions of its own and runs on."""
 
     def one(place: Place, seed: int) -> bool:
-        live = begin(place, f'all {seed}')
+        live, _ = begin(place, f'all {seed}')
         os.killpg(live.script.pid, signal.SIGKILL)
         assert live.wait().said_exit is None
         first = report(place)
@@ -145,7 +145,7 @@ def test_all_of_a_run_is_killed_at_once() -> None:
 
 def test_make_is_killed_and_its_shards_are_waited_for() -> None:
     def one(place: Place, seed: int) -> None:
-        live = begin(place, f'make {seed}')
+        live, _ = begin(place, f'make {seed}')
         for its in children_of(live.script.pid, 'make'):
             kill(its)
         first = live.wait()
