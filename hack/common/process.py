@@ -30,6 +30,7 @@ _MOST_WALKS: Final = 10
 _HEARTBEAT: Final = 1.0
 _PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _WORTH_WAITING: Final = 0.05  # seconds
+_ONE_INTERRUPT: Final = 1.0  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PF_FORKNOEXEC: Final = 0x40
@@ -372,7 +373,7 @@ class Supervisor:
             if int(entry) > 2:  # a descriptor of our parent's (make's job server) is none of a product's business
                 _close_on_exec(int(entry))
         self.beat: Callable[[], None] = lambda: None  # what is to be done about once a second while a program runs
-        self._interrupts = 0
+        self._interrupts, self._interrupted_at = 0, -_ONE_INTERRUPT
         self._pardoned = 0
         self._null = os.open('/dev/null', os.O_RDWR | os.O_CLOEXEC)
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -383,7 +384,10 @@ class Supervisor:
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
     def interrupt(self) -> None:
-        self._interrupts += 1
+        """Count an interrupt; right after another it is the same one: a terminal, a shell and make each tell of it."""
+        now = time.monotonic()
+        if now - self._interrupted_at > _ONE_INTERRUPT:
+            self._interrupts, self._interrupted_at = self._interrupts + 1, now
         os.write(self._waker, b'!')
 
     @property

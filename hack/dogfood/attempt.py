@@ -116,13 +116,13 @@ def teardown(shell: Shell, journey: Journey, feature: Feature, cwd: str, passed_
 
 
 def version(shell: Shell, feature: Feature) -> str | None:
-    """The first line that the feature's version command says; None where there is none or it fails."""
+    """The first line that the feature's version command says, masked; None where there is none or it fails."""
     if feature.version is None:
         return None
     environment = workspace.with_variables(shell.environment, feature.env)
     ran = _bash(shell, feature.version, environment, shell.workspace.data, _PROBE_SECONDS)
     _take_notes(shell.workspace.notes)
-    lines = _text(ran.out).join().splitlines()
+    lines = shell.mask.text(_text(ran.out).join()).splitlines()
     return lines[0] if ran.status == 0 and lines else None
 
 

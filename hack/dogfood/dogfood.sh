@@ -5,6 +5,7 @@
 # 1 the product failed, 2 misuse (nothing was run), 3 something could not be measured, 130 interrupted.
 set -euo pipefail
 unset CDPATH
+trap '(($? != 1)) || exit 3' EXIT # 1 is kept for what the product failed; whatever else ends so was not measured
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../common/python.bash"
@@ -45,7 +46,8 @@ attend() {
 run_shards() {
   local run_dir=$1 lines=$2 status
   impatient=KILL
-  attend env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
+  attend env -u MAKEFLAGS -u GNUMAKEFLAGS -u MAKEFILES -u MFLAGS -u MAKELEVEL \
+    DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
     make --no-print-directory -s -f "$here/shards.mk" -j "$lines" LINES="$lines" all && return
   impatient=TERM
   while
@@ -53,13 +55,6 @@ run_shards() {
     attend "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$interrupts" || status=$?
     ((status > 128)) # a signal before it could hear one
   do :; done
-}
-
-# 1 is kept for what the product failed: whatever else ends with it could not be measured.
-not_the_product() {
-  local status=$1
-  ((status != 1)) || status=3
-  return "$status"
 }
 
 main() {
@@ -70,8 +65,7 @@ main() {
   fi
   python=$(dogfood_python "$here/../..")
   trap stop INT TERM HUP QUIT
-  run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || status=$?
-  ((status == 0)) || not_the_product "$status" || return
+  run_dir=$("$python" "$here/run_journeys.py" start --owner "$$" "$@") || return
   if [[ -z $run_dir ]]; then # --help has been printed
     return 0
   fi
@@ -81,8 +75,8 @@ main() {
   trap '' INT TERM HUP QUIT # what was measured is reported, whatever comes
   ((interrupts == 0)) || interrupted=--interrupted
   "$python" "$here/run_journeys.py" report "$run_dir" ${interrupted:+"$interrupted"} || status=$?
-  if ((status == 1)) && [[ $(cat "$run_dir/exit") != 1 ]]; then
-    status=3
+  if [[ $status != 1 || $(cat "$run_dir/exit") == 1 ]]; then
+    trap - EXIT
   fi
   return "$status"
 }

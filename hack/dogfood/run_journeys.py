@@ -4,12 +4,10 @@
 import sys
 from os.path import abspath, dirname
 
-WRITING = ('start', 'shard', 'report')  # verbs that may leave bytecode behind; a command that reads writes nothing
-
 if __name__ == '__main__':
     repository = dirname(dirname(dirname(abspath(__file__))))
     sys.path[0] = repository  # not this folder: its modules must not shadow others, nor load under two names
-    sys.dont_write_bytecode = sys.dont_write_bytecode or sys.argv[1:2] not in [[verb] for verb in WRITING]
+    sys.dont_write_bytecode = True  # nothing is written here but into run directories: set-up compiles
     from hack.common.entry import ensure
 
     ensure(repository, ['yaml', 'fastjsonschema'])

@@ -96,10 +96,9 @@ def prune(state: Path, keep: int = KEPT_RUNS) -> None:
         run_dir = RunDir(path)
         if tenants.is_owned(run_dir) or tenants.running(run_dir):
             continue
-        identity = read_run(run_dir).id
         for number in run_dir.shard_numbers():
             link = run_dir.root(number)
-            if link.is_symlink() and workspace.is_root_of(os.readlink(link), identity):
+            if link.is_symlink() and workspace.is_root_of(os.readlink(link), _identity(run_dir)):
                 workspace.remove_tree(os.readlink(link))
         workspace.remove_tree(str(path))
 
@@ -112,6 +111,13 @@ def _check_sandbox(options: Options) -> None:
         return
     if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
+
+
+def _identity(run_dir: RunDir) -> str:
+    try:
+        return read_run(run_dir).id
+    except UserError:  # damaged: it is removed all the same
+        return run_dir.path.name
 
 
 def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
@@ -197,14 +203,16 @@ def _digests(product_path: str | None) -> dict[str, str]:
 
 def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any] | None]:
     """Which dogfood this is, and which revision the caller's folder is at; worth two seconds and no failure."""
-    git = ('git', '--no-optional-locks', '-C')
+    git = ('git', '--no-optional-locks', '-c', 'core.fsmonitor=false', '-C')
     asked = [
-        (*git, repository, 'describe', '--always', '--tags', '--dirty'),
+        (*git, repository, 'describe', '--always', '--tags'),  # its own `--dirty` writes to the index
+        (*git, repository, 'status', '--porcelain'),
         (*git, cwd, 'rev-parse', 'HEAD'),
         (*git, cwd, 'status', '--porcelain'),
     ]
-    own, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
-    return own, {'revision': revision, 'dirty': bool(changes)} if revision else None
+    own, own_changes, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
+    name = f'{own}-dirty' if own and own_changes else own
+    return name, {'revision': revision, 'dirty': bool(changes)} if revision else None
 
 
 def _point_latest(state: Path, identity: str) -> None:

@@ -29,8 +29,8 @@ from hack.dogfood import bundle, workspace
 from hack.dogfood.rundir import RunDir
 
 HOUSE = Path(__file__).resolve().parents[2]
-DOGFOOD = HOUSE / 'hack/dogfood/dogfood.sh'
-JOURNEYS = HOUSE / 'hack/dogfood/run_journeys.py'
+DOGFOOD = Path('hack/dogfood/dogfood.sh')  # in a house
+JOURNEYS = Path('hack/dogfood/run_journeys.py')
 PYTHON = HOUSE / '.venv/bin/python'
 WAIT_SECONDS = 30.0
 
@@ -169,6 +169,7 @@ class Place(NamedTuple):
         environment: Mapping[str, str | None] | None = None,
         resume: bool = False,
         shards: int = 2,
+        house: Path = HOUSE,
         **said: Any,
     ) -> Live:
         """Begin dogfood.sh. `asked`: options as text, journeys as mappings (none: the corpus written before).
@@ -186,7 +187,7 @@ class Place(NamedTuple):
         out, err = self.path / f'{number}.out', self.path / f'{number}.err'
         with out.open('wb') as to_out, err.open('wb') as to_err:
             script = subprocess.Popen(
-                [*before, str(DOGFOOD), *target, *options, *given],
+                [*before, str(house / DOGFOOD), *target, *options, *given],
                 stdin=subprocess.DEVNULL,
                 stdout=to_out,
                 stderr=to_err,
@@ -204,10 +205,10 @@ class Place(NamedTuple):
         """Go on with the run of this place."""
         return self.run(*asked, resume=True, **more)
 
-    def verb(self, *arguments: str, before: Sequence[str] = (), **changed: str | None) -> Done:
+    def verb(self, *arguments: str, before: Sequence[str] = (), house: Path = HOUSE, **changed: str | None) -> Done:
         """run_journeys.py; `run_dir` of what it gives is that of this place."""
         done = subprocess.run(
-            [*before, str(PYTHON), str(JOURNEYS), *arguments],
+            [*before, str(PYTHON), str(house / JOURNEYS), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=self.path,
@@ -215,6 +216,13 @@ class Place(NamedTuple):
             timeout=WAIT_SECONDS,
         )
         return _done(done.returncode, done.stdout.decode(), done.stderr.decode(), RunDir(self.path / 'run'))
+
+    def house(self) -> Path:
+        """A house of its own: ours as it comes from a clone, with the same interpreter."""
+        copy = self.path / 'house'
+        shutil.copytree(HOUSE / 'hack', copy / 'hack', ignore=shutil.ignore_patterns('__pycache__'))
+        (copy / '.venv').symlink_to(HOUSE / '.venv')
+        return copy
 
     def processes(self) -> list[process.Process]:
         """All live processes whose environment or folder tells that they belong to this place."""

@@ -226,6 +226,10 @@ def test_what_is_too_long_for_the_record_is_kept_head_and_tail(runs: Callable[[s
     assert path in flooded['stdout']
 
 
+def test_a_secret_that_a_product_tells_as_its_version_is_masked(runs: Callable[[str], Ran]) -> None:
+    assert '[masked: TRUTH_SECRET]' in json.dumps(runs('blame').bundle['run']['product'])
+
+
 def test_teardown_runs_last_first_and_its_failures_are_noted(runs: Callable[[str], Ran]) -> None:
     ran = runs('blame')
     assert (ran.run_dir / 'chains/ending-first/data/teardown').read_text() == 'second\nfirst 1\nfirst 2\n'

@@ -366,3 +366,37 @@ def test_lines_hold_what_json_holds(tmp_path: Path) -> None:
     value = {'float': 0.1, 'large': 2**70, 'none': None, 'quote': '"\\/\b\x00\u2028'}
     write_lines(tmp_path / 'log', [value])
     assert files.read_jsonl(tmp_path / 'log')[0] == [json.loads(json.dumps(value))]
+
+
+def test_damaged_lines_are_taken_out_and_kept_beside(tmp_path: Path) -> None:
+    path = tmp_path / 'results.jsonl'
+    assert files.heal_jsonl(path) == ([], 0)
+    path.write_bytes(b'{"a":1}\n\0\0\n{"b":2}\n{"c')
+    before = path.read_bytes()
+    assert files.heal_jsonl(path) == ([{'a': 1}, {'b': 2}], 1)
+    assert path.read_bytes() == b'{"a":1}\n{"b":2}\n'
+    assert (tmp_path / 'results.jsonl.damaged').read_bytes() == before
+    assert files.heal_jsonl(path) == ([{'a': 1}, {'b': 2}], 0)
+
+
+def test_a_torn_end_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / 'results.jsonl'
+    path.write_bytes(b'{"a":1}\n{"b":2}')
+    assert files.heal_jsonl(path) == ([{'a': 1}, {'b': 2}], 0)
+    assert path.read_bytes() == b'{"a":1}\n{"b":2}'
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_the_lock_of_a_removed_file_keeps_nobody_out(tmp_path: Path) -> None:
+    """Whoever opened it before it was removed gets the lock of the one that is there now."""
+    path = tmp_path / 'lock'
+    first = files.try_lock(path)
+    assert first is not None
+    path.unlink()
+    second = files.try_lock(path)
+    assert second is not None
+    assert files.try_lock(path) is None
+    os.close(first)
+    assert files.lock_is_held(path)
+    os.close(second)
+    assert not files.lock_is_held(path)

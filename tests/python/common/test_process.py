@@ -71,6 +71,50 @@ def test_signals_a_shell_ignores_for_us_are_not_ignored_for_the_program(supervis
     assert not ignored & (1 << (signal.SIGPIPE - 1))
 
 
+CALLER = """
+import signal, sys
+sys.path.insert(0, sys.argv[1])
+for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGUSR1, signal.SIGTSTP):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+from hack.common.process import Supervisor
+ran = Supervisor().run(('grep', 'Sig[BI]', '/proc/self/status'), cwd='/', env={}, seconds=9, owner='A=1')
+print(ran.status, b''.join(ran.out.parts()).decode())
+"""
+
+
+def test_what_a_caller_ignores_or_blocks_is_no_business_of_a_program() -> None:
+    done = subprocess.run([sys.executable, '-c', CALLER, os.getcwd()], capture_output=True, text=True, check=True)
+    status, blocked, ignored = re.findall(r'^\d+|(?<=\t)\S+', done.stdout)
+    of_the_c_library = 1 << 31 | 1 << 32
+    assert (status, int(blocked, 16), int(ignored, 16) & ~of_the_c_library) == ('0', 0, 0)
+
+
+def test_one_interrupt_is_outlived_by_what_must_be_done_and_a_second_is_not(supervisor: Supervisor) -> None:
+    supervisor.interrupt()
+    supervisor.interrupt()  # the same one: a terminal and make both tell of it
+    assert supervisor.interrupted
+    assert run(supervisor, 'true').end is End.INTERRUPTED
+    with supervisor.despite_one_interrupt():
+        assert run(supervisor, 'echo down').status == 0
+        time.sleep(1.01)
+        threading.Timer(0.1, supervisor.interrupt).start()
+        assert run(supervisor, 'sleep 300').end is End.INTERRUPTED
+    assert supervisor.interrupted
+
+
+def test_a_program_is_watched_on_though_what_is_done_meanwhile_fails(supervisor: Supervisor) -> None:
+    beats: list[float] = []
+
+    def fail() -> None:
+        beats.append(time.monotonic())
+        raise OSError('no space')
+
+    supervisor.beat = fail
+    assert run(supervisor, 'sleep 0.1; echo fine').status == 0
+    assert beats
+
+
 def test_a_program_that_cannot_start_is_no_exit_status(supervisor: Supervisor) -> None:
     ran = supervisor.run(('/nowhere/bash',), cwd='/', env={}, seconds=1, owner=OWNER)
     assert (ran.end, ran.status) == (End.NOT_STARTED, None)

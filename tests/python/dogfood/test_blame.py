@@ -25,8 +25,8 @@ def test_a_chain_folder_that_was_only_half_made_is_made_anew(place: Place) -> No
     place.corpus(journey('greet', 'echo hello >"$DOGFOOD_DATA_DIR/it" && cat "$DOGFOOD_DATA_DIR/it"'))
     where = place.path / 'run'
     assert place.verb('plan', 'corpus.yaml', '--shards', '1', '--run-dir', str(where)).exit == 0
-    identity = json.loads((where / 'run.json').read_text())['id']
-    root = place.tmp / f'dogfood-{identity[-6:]}-dead'
+    run_id = json.loads((where / 'run.json').read_text())['id']
+    root = Path(workspace.make_root(run_id, str(place.tmp)))
     (root / '1/home').mkdir(parents=True)
     (where / 'shards/1/root').symlink_to(root)
     done = place.resume()

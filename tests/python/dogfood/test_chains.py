@@ -334,7 +334,7 @@ def test_selection(only: list[str], tiers: list[str], failed: list[str], kept: l
             ],
         ),
         (['lone'], ['deep'], ['only: none of lone is of deep (name another tier)']),
-        (['push', 'base'], ['core'], ['only: none of push, base is of core (name another tier)']),
+        (['push', 'base'], ['core'], ['only: none of base, push is of core (name another tier)']),
         (['push'], ['smoke', 'core'], ['only: none of push is of smoke or core (name another tier)']),
         (
             ['@failed', 'push'],

@@ -177,18 +177,28 @@ def children_of(pid: int, name: str) -> list[process.Process]:
     return [its for its in process.descendants(pid) if its.name == name]
 
 
-def test_what_hides_its_environment_does_not_survive_its_shard(place: Place) -> None:
+HIDDEN = {
+    'env': 'cd $DOGFOOD_DATA_DIR; env -i setsid sleep 300 >/dev/null 2>&1 &',
+    'redis-server': 'redis-server --port 0 --unixsocket $DOGFOOD_DATA_DIR/socket --daemonize yes',
+}
+
+
+@pytest.mark.parametrize('program', HIDDEN)
+def test_what_hides_its_environment_does_not_survive_its_shard(place: Place, program: str) -> None:
     """redis and postgres write their title over it, `env -i` leaves none; others of the kind are not touched."""
-    hidden = 'cd $DOGFOOD_DATA_DIR; env -i setsid sleep 300 >/dev/null 2>&1 & echo started >> @LEDGER@; sleep 300'
+    need_commands(program)
+
+    def hidden() -> list[int]:
+        return [its.pid for its in place.processes() if b'=' not in process.environment_of(its.pid)]
+
     with subprocess.Popen(['env', '-i', 'sleep', '300'], cwd=place.path) as bystander:
         try:
-            live = place.start(journey('hide', hidden))
-            live.until(lambda: place.ran())
-            live.until(lambda: [its for its in place.processes() if not process.environment_of(its.pid)][1:])
+            live = place.start(journey('hide', f'{HIDDEN[program]} sleep 300'.replace('yes sleep', 'yes; sleep')))
+            live.until(lambda: set(hidden()) - {bystander.pid})
             os.killpg(live.script.pid, signal.SIGKILL)
             live.wait()
             report(place)
-            assert [its.pid for its in place.processes()] == [bystander.pid]
+            assert hidden() == [bystander.pid]
         finally:
             bystander.kill()
 

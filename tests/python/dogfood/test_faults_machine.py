@@ -127,6 +127,18 @@ def test_a_disk_is_full_or_broken_from_some_write_on(place: Place, call: str) ->
     assert (again.exit, all_of(again.verdicts), again.bundle['problems']) == (0, PASSED, [])
 
 
+def test_records_are_synced_while_a_long_step_runs(place: Place) -> None:
+    """What a power cut can take is a second's work, not what was measured before a step that takes its time."""
+    need_commands('strace')
+    place.corpus(journey('quick', 'true', tier='smoke'), journey('takes-its-time', 'sleep 1.4; date +%s.%N > @LEDGER@'))
+    place.verb('plan', 'corpus.yaml', '--shards', '1', '--run-dir', 'run')
+    trace = place.path / 'trace'
+    done = place.verb('shard', 'run', '1', before=('strace', '-ttt', '-qqq', '-e', 'trace=fdatasync', '-o', str(trace)))
+    assert done.exit == 0
+    first, *_ = [float(line.split()[0]) for line in trace.read_text().splitlines()]
+    assert first < float(place.ran()[0])
+
+
 # -- read-only -----------------------------------------------------------------------------------
 
 

@@ -122,7 +122,18 @@ def at_a_terminal(place: Place) -> Iterator[tuple[Live, int]]:
     need_commands('setsid')
     place.corpus(*HELD)
     ours, its = pty.openpty()
-    command = ['setsid', '--ctty', '--wait', str(DOGFOOD), '--run-dir', 'run', '--shards', '2', '--keep', 'none']
+    command = [
+        'setsid',
+        '--ctty',
+        '--wait',
+        str(HOUSE / DOGFOOD),
+        '--run-dir',
+        'run',
+        '--shards',
+        '2',
+        '--keep',
+        'none',
+    ]
     script = subprocess.Popen(
         [*command, 'corpus.yaml'], stdin=its, stdout=its, stderr=its, cwd=place.path, env=place.environment()
     )
@@ -174,6 +185,7 @@ def test_a_second_ctrl_c_ends_the_teardown(place: Place) -> None:
     live.until(lambda: {'held', 'other'} <= set(place.ran()))
     live.script.terminate()
     live.until(lambda: place.ran().count('down') == 2)
+    time.sleep(1.1)  # what comes within a second is the same Ctrl-C
     live.script.terminate()
     started = time.monotonic()
     done = live.wait()
@@ -198,7 +210,7 @@ def test_nobody_reads_what_is_said(place: Place) -> None:
     place.corpus(journey('one', 'true'), journey('two', 'false'))
     with open(write, 'wb') as nowhere:
         done = subprocess.run(
-            [str(DOGFOOD), '--run-dir', 'run', 'corpus.yaml'],
+            [str(HOUSE / DOGFOOD), '--run-dir', 'run', 'corpus.yaml'],
             stdout=nowhere,
             stderr=subprocess.PIPE,
             cwd=place.path,
