@@ -233,7 +233,7 @@ def _judged(
         if samples.number > 1:
             first = _first_sample(samples.first, entry)
             entry['observed'] += f'\n[last of {samples.number} samples; the first: {first}]'
-    trouble = _trouble(run.shell, ran) if found else None
+    trouble = _trouble(run.shell, ran, run.cwd) if found else None
     piped = _PIPE.search(step.run) is not None
     seen = StepSeen(number, ran.end, ran.status, ran.seconds, limit, found, notes, ran.why, piped, trouble)
     judgement = verdicts.of_step(seen, {*run.journey.needs, *run.feature.needs}, run.require_all)
@@ -298,7 +298,7 @@ def _command(
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
     notes = _notes(shell, ran)
-    trouble = None if ran.status == 0 else _trouble(shell, ran)
+    trouble = None if ran.status == 0 else _trouble(shell, ran, cwd)
     return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
 
 
@@ -330,8 +330,10 @@ def _take_notes(path: str) -> list[Note]:
     return [Note(*line.split('\t', 1)) for line in lines if '\t' in line]
 
 
-def _trouble(shell: Shell, ran: Ran) -> str | None:
+def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
     """What was wrong with the machine, asked only after something went wrong."""
+    if not os.path.isdir(cwd):  # the chain's folder may be there again: programs make what they miss
+        return f'{cwd}: it is gone'
     folders = [shell.workspace.folder, str(shell.run_dir)]
     if shell.sandbox:
         if why := shell.sandbox.ended():
