@@ -11,6 +11,12 @@ MAKEFLAGS += --no-builtin-rules
 VARIABLES := SHARDS JOURNEYS ONLY TIERS RESUME RETRIES DEADLINE PRODUCT_PATH REPORT_ONLY REQUIRE_ALL RUN_DIR KEEP \
   SANDBOX FORMAT ID FEATURE PYTHON
 $(foreach name,$(VARIABLES),$(eval override export $(name) := $$(value $(name))))
+# A misspelt one would be no variable of ours, and the run another one than was asked for. (A make above this one may
+# have variables of its own.)
+ifeq ($(MAKELEVEL),0)
+$(foreach word,$(MAKEOVERRIDES),$(if $(filter $(firstword $(subst =, ,$(word))),$(VARIABLES)),,$(if $(findstring \
+  =,$(word)),$(error no variable is called $(firstword $(subst =, ,$(word))); there are $(VARIABLES)))))
+endif
 override export CALLER_PWD := $(value PWD)
 
 # For verbs with paths: they run where make was called, which -C hides, so the script asks make's own process.

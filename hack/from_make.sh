@@ -45,6 +45,11 @@ caller_folder() {
   die "cannot tell which folder it was called from: PWD=$CALLER_PWD is stale (set PWD, or call hack/dogfood/dogfood.sh)"
 }
 
+is_on() {
+  [[ ${!1} =~ ^[01]?$ ]] || die "dogfood: $1=${!1} is neither 0 nor 1 (say $1=1, or leave it out)"
+  [[ ${!1} == 1 ]]
+}
+
 journeys() {
   "$root/.venv/bin/python" "$root/hack/dogfood/run_journeys.py" "$@"
 }
@@ -57,8 +62,8 @@ dogfood() {
     ${RESUME:+--resume="$RESUME"} ${RETRIES:+--retries="$RETRIES"} ${DEADLINE:+--deadline="$DEADLINE"}
     ${PRODUCT_PATH:+--product-path="$PRODUCT_PATH"} ${RUN_DIR:+--run-dir="$RUN_DIR"} ${KEEP:+--keep="$KEEP"}
     ${SANDBOX:+--sandbox="$SANDBOX"})
-  [[ ${REPORT_ONLY:-0} == 0 ]] || options+=(--report-only)
-  [[ ${REQUIRE_ALL:-0} == 0 ]] || options+=(--require-all)
+  ! is_on REPORT_ONLY || options+=(--report-only)
+  ! is_on REQUIRE_ALL || options+=(--require-all)
   trap '' INT
   env --default-signal=INT "$root/hack/dogfood/dogfood.sh" "${options[@]}" ${JOURNEYS:+"$JOURNEYS"} &
   child=$!

@@ -352,7 +352,7 @@ def _output(child: subprocess.Popen[bytes] | None, until: float) -> str | None:
     with child:
         try:
             said, _ = child.communicate(timeout=max(0.0, until - time.monotonic()))
-        except (OSError, subprocess.TimeoutExpired):
+        except (subprocess.TimeoutExpired, OSError):
             child.kill()
             return None
     return None if child.returncode else said.decode('utf-8', 'replace').strip()

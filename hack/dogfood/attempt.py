@@ -233,7 +233,7 @@ def _judged(
         if samples.number > 1:
             first = _first_sample(samples.first, entry)
             entry['observed'] += f'\n[last of {samples.number} samples; the first: {first}]'
-    trouble = _trouble(run.shell, ran) if found else None
+    trouble = _trouble(run.shell, ran, run.cwd) if found else None
     piped = _PIPE.search(step.run) is not None
     seen = StepSeen(number, ran.end, ran.status, ran.seconds, limit, found, notes, ran.why, piped, trouble)
     judgement = verdicts.of_step(seen, {*run.journey.needs, *run.feature.needs}, run.require_all)
@@ -298,15 +298,21 @@ def _command(
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
     notes = _notes(shell, ran)
-    trouble = None if ran.status == 0 else _trouble(shell, ran)
+    trouble = None if ran.status == 0 else _trouble(shell, ran, cwd)
     return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
 
 
 def _notes(shell: Shell, ran: Ran) -> list[Note]:
-    """What the step said of itself; a bare command that `exec` does not find, bash tells of on its own."""
+    """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own."""
     missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
+    cannot_read = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell)
+    unread = re.search(cannot_read, _text(ran.err).head, re.M)
     notes = _take_notes(shell.workspace.notes)
-    return [*notes, Note('command-not-found', os.fsdecode(missing[1]))] if missing and ran.status == 127 else notes
+    if missing and ran.status == 127:
+        notes.append(Note('command-not-found', os.fsdecode(missing[1])))
+    if unread and ran.status == 2:
+        notes.append(Note('infra', f'bash cannot read the step: {unread[0].decode("utf-8", "replace")}'))
+    return notes
 
 
 def _own_name(shell: Shell) -> bytes:
@@ -324,8 +330,10 @@ def _take_notes(path: str) -> list[Note]:
     return [Note(*line.split('\t', 1)) for line in lines if '\t' in line]
 
 
-def _trouble(shell: Shell, ran: Ran) -> str | None:
+def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
     """What was wrong with the machine, asked only after something went wrong."""
+    if not os.path.isdir(cwd):  # the chain's folder may be there again: programs make what they miss
+        return f'{cwd}: it is gone'
     folders = [shell.workspace.folder, str(shell.run_dir)]
     if shell.sandbox:
         if why := shell.sandbox.ended():

@@ -31,7 +31,7 @@ def advice(
 
 def _enough_shards(weights: Sequence[int], shards: int) -> int | None:
     """The fewest shards that are done as soon as the longest chain is; None if `shards` are not enough."""
-    counts = range(-(-sum(weights) // weights[0]), shards + 1)
+    counts = range(-(-sum(weights) // weights[0]), min(shards, len(weights)) + 1)
 
     def are_enough(count: int) -> bool:
         bins = packing.deal(weights, count)

@@ -60,7 +60,9 @@ def _start(asked: argparse.Namespace) -> int:
     from hack.dogfood import chains, start
 
     if asked.resume:
-        run_dir = start.again(start.find(asked.state, asked.resume), asked.owner, asked.deadline)
+        if asked.only or asked.tiers:
+            raise UserError('--resume: goes on with the recorded plan (leave ONLY and TIERS out, or start a new run)')
+        run_dir = start.again(start.find(asked.state, asked.resume), asked.corpus, asked.owner, asked.deadline)
         print(f'going on with {run_dir.path}', file=sys.stderr)
     else:
         corpus, plan = _planned(asked)
@@ -194,6 +196,8 @@ def _needs(asked: argparse.Namespace) -> int:
 def _new(asked: argparse.Namespace) -> int:
     from hack.dogfood import journeys
 
+    if os.path.basename(asked.feature) != asked.feature or asked.feature.startswith('.'):
+        raise UserError(f'{asked.feature!r}: is no name for a file (give the feature a plain name)')
     text = journeys.starting_corpus(asked.feature)
     path = Path(asked.corpus) / f'{asked.feature}.yaml'
     if path.exists():

@@ -226,6 +226,12 @@ def _check_steps(document: Document, raw: Table, journey: Journey, found: _Found
 
     for number, step in enumerate(journey.steps):
         expect = step.expect
+        checks = [expect.stdout, expect.stderr, *(check.text for check in expect.files)]
+        for pattern in [check.matches for check in checks if check and check.matches]:
+            if _matches_anything(pattern):
+                say(
+                    found.problems, f'{pattern!r} is found in every text, also in none (say what must be there)', number
+                )
         by_exit_alone = expect.stdout is None and expect.stderr is None and not expect.files
         if step.core and 'expect' not in raw['steps'][number]:
             what = f'a decisive step of {journey.id!r} says nothing (give it an expect, at least {{exit: 0}})'

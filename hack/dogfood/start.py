@@ -15,6 +15,10 @@ from hack.dogfood import chains, codec, sandbox, tenants, workspace
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
+# What a start that did not come to its end may have left.
+_NAMES: Final = frozenset(
+    ['capabilities', 'gates', 'chains', 'evidence', 'shards', 'plan.txt', 'plan.json', 'run.json', 'lock', 'owner.json']
+)
 KEPT_RUNS: Final = 20
 _PROVENANCE_SECONDS: Final = 2.0
 
@@ -47,6 +51,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
                 raise UserError(
                     f'{run_dir.path}: holds a run already (go on with RESUME={run_dir.path}, or name another)'
                 )
+            _check_empty(run_dir)
             _write(run_dir, identity, now, corpus, plan, asked)
         if own_place:
             _point_latest(state, identity)
@@ -57,11 +62,13 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
     return run_dir
 
 
-def again(run_dir: RunDir, owner: int | None, deadline_seconds: float | None) -> RunDir:
+def again(run_dir: RunDir, corpus: Sequence[str], owner: int | None, deadline_seconds: float | None) -> RunDir:
     """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError.
 
-    A deadline is not the whole run's but that of going on with it.
+    A deadline is not the whole run's but that of going on with it. `corpus`: paths that were named, which must be
+    those of the run.
     """
+    _check_corpus(run_dir, corpus)
     _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
@@ -118,6 +125,22 @@ def _identity(run_dir: RunDir) -> str:
         return read_run(run_dir).id
     except UserError:  # damaged: it is removed all the same
         return run_dir.path.name
+
+
+def _check_empty(run_dir: RunDir) -> None:
+    strange = {path.name for path in run_dir.path.iterdir()} - _NAMES
+    if strange:
+        what = f'holds other things already, such as {min(strange)}'
+        raise UserError(f'{run_dir.path}: {what} (name a new or an empty folder)')
+
+
+def _check_corpus(run_dir: RunDir, named: Sequence[str]) -> None:
+    recorded = [file['path'] for file in read_part(run_dir.run)['corpus']]
+    below = {
+        path: [file for file in recorded if file == path or file.startswith(f'{path.rstrip("/")}/')] for path in named
+    }
+    if named and (not all(below.values()) or {file for files in below.values() for file in files} != set(recorded)):
+        raise UserError(f'{run_dir.path}: is a run of {", ".join(recorded)} (leave the corpus out, or start a new run)')
 
 
 def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
@@ -205,14 +228,14 @@ def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any
     """Which dogfood this is, and which revision the caller's folder is at; worth two seconds and no failure."""
     git = ('git', '--no-optional-locks', '-c', 'core.fsmonitor=false', '-C')
     asked = [
-        (*git, repository, 'describe', '--always', '--tags'),  # its own --dirty writes to the index
+        (*git, repository, 'describe', '--always', '--tags'),  # its own `--dirty` writes to the index
         (*git, repository, 'status', '--porcelain'),
         (*git, cwd, 'rev-parse', 'HEAD'),
         (*git, cwd, 'status', '--porcelain'),
     ]
     own, own_changes, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
-    named = f'{own}-dirty' if own and own_changes else own
-    return named, {'revision': revision, 'dirty': bool(changes)} if revision else None
+    name = f'{own}-dirty' if own and own_changes else own
+    return name, {'revision': revision, 'dirty': bool(changes)} if revision else None
 
 
 def _point_latest(state: Path, identity: str) -> None:

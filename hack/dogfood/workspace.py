@@ -168,8 +168,9 @@ def remove_root_if_empty(root: str) -> bool:
 
 def base_environment(path: str, product_path: str | None) -> dict[str, str]:
     """What every step of a run sees. `path`: the caller's PATH."""
+    folders = [os.path.abspath(folder) for folder in path.split(':') if folder]  # a step works in another folder
     return {
-        'PATH': ':'.join([*([product_path] if product_path else []), path, TOOLS]),
+        'PATH': ':'.join([*([product_path] if product_path else []), *folders, TOOLS]),
         'LANG': 'C.UTF-8',
         'TZ': 'UTC',
         'TERM': 'dumb',

@@ -132,7 +132,8 @@ def case(seed: int, number: int) -> Case:
         chains['a'] = _with_product_fault(random, chains['a'], number, words)
     if run.harness:
         target = 'a' if together else 'b'
-        chains[target] = _with_harness_fault(random, chains['a'] if together else _chain(random), number, words)
+        drafts = chains['a'] if together else _chain(random)
+        chains[target] = _with_harness_fault(random, drafts, number, words, run.kind == 'sandboxed')
     chains['c'] = _with_variety(random, chains['c'])
     if run.kind in ('write limit', 'disk too small'):
         act = faults.TIDY if run.kind == 'disk too small' else random.choice(faults.BIG_ACTS)
@@ -213,8 +214,12 @@ def _with_product_fault(random: Random, drafts: list[_Draft], number: int, words
     return _broken(random, drafts, faults.PRODUCT_ACTS[name])
 
 
-def _with_harness_fault(random: Random, drafts: list[_Draft], number: int, words: list[str]) -> list[_Draft]:
+def _with_harness_fault(
+    random: Random, drafts: list[_Draft], number: int, words: list[str], sandboxed: bool
+) -> list[_Draft]:
     names = [*faults.HARNESS_ACTS, *faults.SPOILERS]
+    if sandboxed:  # from inside no marker can be reached
+        names = [name for name in names if not name.startswith('marker')]
     name = names[number % len(names)]
     words.append(f'harness: {name}')
     if name in faults.HARNESS_ACTS:

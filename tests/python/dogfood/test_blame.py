@@ -55,3 +55,10 @@ def test_a_step_whose_bash_cannot_fork(place: Place) -> None:
         journey('own', f'echo "$0: {words}" >&2; exit 254'), journey('product', f'echo "gadget: {words}" >&2; exit 254')
     )
     assert done.verdicts == {'own': 'infra', 'product': 'failed'}
+
+
+def test_a_folder_that_was_taken_away_and_made_again_by_the_product(place: Place) -> None:
+    taken = 'mv "${DOGFOOD_DATA_DIR%/data}" @LEDGER@; mkdir -p "$DOGFOOD_DATA_DIR/store"; cat "$DOGFOOD_DATA_DIR/it"'
+    done = place.run(journey('read', 'echo it >"$DOGFOOD_DATA_DIR/it"', taken))
+    assert done.verdicts == {'read': 'infra'}
+    assert 'it is gone' in done.causes['read']

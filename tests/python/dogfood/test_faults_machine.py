@@ -52,7 +52,8 @@ def test_the_disk_of_the_chains_is_full(place: Place, clean_up: str) -> None:
     with mounted(place.tmp, '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs'):
         write = f'dd if=/dev/zero of=$DOGFOOD_DATA_DIR/big bs=1M count=4 status=none || {{ s=$?{clean_up}; exit $s; }}'
         first = place.run('--keep', 'none', journey('write', write), journey('small', 'echo x > $DOGFOOD_DATA_DIR/x'))
-        assert (first.exit, first.verdicts) == (3, {'write': 'infra', 'small': 'passed'})
+        assert (first.exit, first.verdicts['write']) == (3, 'infra')
+        assert first.verdicts['small'] in ('passed', 'infra')  # it may need its byte while the disk is full
         assert 'No space left on device' in first.causes['write']
         subprocess.run(['mount', '-o', 'remount,size=50m', str(place.tmp)], check=True)
         again = place.resume()
