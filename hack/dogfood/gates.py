@@ -6,7 +6,7 @@ from typing import Final
 
 from hack.common import files
 from hack.common.process import Supervisor
-from hack.dogfood.model import TIERS, Gate, Journey, Verdict
+from hack.dogfood.model import FINAL_VERDICTS, TIERS, Gate, Journey, Verdict
 from hack.dogfood.rundir import RunDir
 
 _LOOK_SECONDS: Final = (0.01, 0.2)  # between two looks at another shard's gate: first and longest
@@ -55,12 +55,22 @@ class Gates:
                 return verdict
             except FileNotFoundError:
                 if gone:
-                    return 'infra'
+                    return self._recorded(gate)
             except (OSError, ValueError, KeyError, TypeError):
-                return 'infra'
+                return self._recorded(gate)
             self._supervisor.idle(pause)
             pause = min(2 * pause, longest)
         return 'infra'
+
+    def _recorded(self, gate: Gate) -> Verdict:
+        """What the gate's shard put on record before it told anybody, if it came so far; else `infra`."""
+        try:
+            events, _ = files.read_jsonl(self._run_dir.results(gate.shard))
+        except OSError:
+            return 'infra'
+        records = [event['record'] for event in events if event.get('event') == 'result' and 'record' in event]
+        said: list[Verdict] = [record['verdict'] for record in records if record.get('id') == gate.journey]
+        return next((verdict for verdict in said if verdict in FINAL_VERDICTS), said[-1] if said else 'infra')
 
     def _is_gone(self, shard: int, since: float) -> bool:
         if shard == self._own_shard:

@@ -199,3 +199,9 @@ END
   run -0 bash -c "'$dogfood' --run-dir second corpus.yaml <&- >&- 2>&-"
   assert_equal $'0\n0' "$(cat first/exit second/exit)"
 }
+
+@test "a run directory that a step takes away is no misuse, nor the product's failure" {
+  one 'rm -r "${DOGFOOD_CAPABILITIES%/*}"; sleep 0'
+  run -3 "$dogfood" --run-dir run corpus.yaml
+  assert_contains 'is not the folder of a run' "$output"
+}

@@ -55,7 +55,7 @@ def check_stopped(place: Place, first: Done) -> None:
     assert sorted(place.ran()[4:]) == ['down', 'held', 'later', 'serve']
 
 
-@pytest.mark.parametrize('name', ['TERM', 'INT', 'HUP', 'QUIT'])
+@pytest.mark.parametrize('name', ['TERM', 'HUP', 'QUIT'])
 def test_the_script_is_told_to_stop(place: Place, name: str) -> None:
     live = held(place)
     live.script.send_signal(signal.Signals[f'SIG{name}'])
@@ -102,7 +102,7 @@ def test_a_signal_before_anything_is_planned(place: Place) -> None:
     assert 'Traceback' not in done.err
 
 
-@pytest.mark.parametrize('pause', [0.05, 0.15, 0.25, 0.35])
+@pytest.mark.parametrize('pause', [0.1, 0.2, 0.3])
 def test_a_signal_while_the_shards_start(place: Place, pause: float) -> None:
     live = place.start(journey('held', f'echo held >> @LEDGER@; {UNTIL_LET_GO}'), journey('done', 'true'))
     time.sleep(pause)
