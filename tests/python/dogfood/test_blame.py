@@ -1,7 +1,9 @@
 """Wrong blame that was given once: each run that drew it, and what it comes to now."""
 
 import json
+from pathlib import Path
 
+from hack.dogfood import workspace
 from tests.python.runs import Place, journey
 
 LIMITED = ('bash', '-c', 'ulimit -f 2048 && exec "$@"', 'bash')
