@@ -499,7 +499,7 @@ def test_a_daemon_serves_its_chain_and_is_named_as_the_only_leak(
     ]
     events = work_off(begin(tmp_path, journeys, sandbox=run_asks, keep='all'))
     assert judged(events) == {one.id: ('passed', '') for one in journeys}
-    assert leaks(events) == ['python']
+    assert leaks(events) == [Path(PYTHON).name]
     assert [event.get('sandbox') for event in events if event['event'] == 'chain'] == ['bwrap', 'bwrap']
     assert (tmp_path / 'run/chains/serve/torn').read_text() == '1\n'
     assert process.marked(f'DOGFOOD_CAPABILITIES={tmp_path}/run/capabilities') == []
