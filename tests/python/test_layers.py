@@ -44,6 +44,14 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
+    'orchestrator': (
+        'model',
+        'backends',
+        'phases',
+        'kickoff',
+        'status',
+        'agents',
+    ),
 }
 
 # On the map and not yet written. The list only shrinks.
