@@ -44,7 +44,7 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
-    'orchestrator': ('scaffold', 'fleet', 'fleet_cli', 'run_fleet'),
+    'orchestrator': ('scaffold', 'boot', 'fleet', 'fleet_cli', 'run_fleet'),
 }
 
 # On the map and not yet written. The list only shrinks.
