@@ -51,6 +51,11 @@ LAYERS = {
         'kickoff',
         'status',
         'agents',
+        'scaffold',
+        'boot',
+        'fleet',
+        'fleet_cli',
+        'run_fleet',
     ),
 }
 
