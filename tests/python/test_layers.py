@@ -58,6 +58,7 @@ LAYERS = {
         'parity',
         'cutover',
         'rehearsal',
+        'migration',
         'fleet_cli',
         'run_fleet',
     ),
