@@ -1,0 +1,276 @@
+"""A cutover carried out in a scratch copy, killed before each of its commands in turn, and rolled back each time.
+
+The copy has every file that the cutover knows of, at the same places below a folder of its own. Its agents are of the
+demo backend and its services sleep: a rehearsal spends nothing, and touches nothing of the live project.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hack.common import files, process
+from hack.common.errors import UserError
+from hack.common.source import load_toml
+from hack.orchestrator import agents, baseline, boot, cutover, fleet
+from hack.orchestrator.model import Config
+
+_MARK: Final = 'AGENT_REHEARSAL'
+_SCRIPT_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 0.005
+_PASSED_ON: Final = ('PATH', 'LANG', 'LC_ALL', 'TZ')
+
+
+class Given(NamedTuple):
+    """What a cutover is planned from."""
+
+    live: Config
+    staged: Config
+    boot: Path | None = None
+    registry: Path | None = None
+
+
+class Trial(NamedTuple):
+    """One kill and what came of it. `wrong` is empty where rollback restored everything."""
+
+    killed: str  # the command it was killed before, or that it was not
+    wrong: tuple[str, ...]
+
+
+class Scratch(NamedTuple):
+    """A copy to rehearse in: what is at PATH in the world is at `tree`/PATH here."""
+
+    folder: Path
+    given: Given  # of the copy
+    facts: cutover.Facts  # of the copy as it was made; the engines are run from where they are
+    environment: Mapping[str, str]
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / 't'
+
+
+def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
+    """Every trial, told as it ends; nothing of the rehearsal is left, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix='cut-')).resolve()  # short: a Unix socket goes below it
+    try:
+        scratch = _copy(folder, given)
+        _run(scratch, ['live up'])
+        trials = []
+        for trial in _trials(scratch):
+            tell(trial)
+            trials.append(trial)
+        return tuple(trials)
+    finally:
+        process.end_all(lambda: process.marked(f'{_MARK}={folder}'))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- the copy ----------------------------------------------------------------------------------
+
+
+def _copy(folder: Path, given: Given) -> Scratch:
+    tree = folder / 't'
+    for config in (given.live, given.staged):
+        carried = (config.state_dir / name for name in cutover.CARRIED)
+        for path in (*baseline.inputs(config)[1:], *(path for path in carried if path.is_file())):
+            _place(tree, path, path.read_bytes())
+        _place(tree, config.path, _harmless(tree, config).encode())
+    facts = cutover.inspect(*given)
+    for link in facts.chain:
+        lines = link.path.read_text().split('\n')
+        lines[link.number - 1] = lines[link.number - 1].replace(link.word, str(_at(tree, link.leads_to)), 1)
+        _place(tree, link.path, '\n'.join(lines).encode(), link.path.stat().st_mode)
+    if given.registry:
+        _place(tree, given.registry, _registry(tree, given.registry).encode())
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
+    copy = Given(
+        agents.load(_at(tree, given.live.path), environment),
+        agents.load(_at(tree, given.staged.path), environment),
+        given.boot and _at(tree, given.boot),
+        given.registry and _at(tree, given.registry),
+    )
+    if copy.registry:
+        environment[fleet.FLEET_VARIABLE] = str(copy.registry)
+    copied = cutover.inspect(*copy)
+    live, staged = (
+        side._replace(engine=real.engine) for side, real in ((copied.live, facts.live), (copied.staged, facts.staged))
+    )
+    return Scratch(folder, copy, copied._replace(live=live, staged=staged), environment)
+
+
+def _at(tree: Path, path: Path) -> Path:
+    return tree / path.resolve().relative_to('/')
+
+
+def _place(tree: Path, path: Path, data: bytes, mode: int = 0o644) -> None:
+    target = _at(tree, path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    target.chmod(mode)
+
+
+def _harmless(tree: Path, config: Config) -> str:
+    """The config as TOML, with demo agents, services that sleep, a socket of its own, and paths below the tree."""
+    said = _below(tree, load_toml(str(config.path)))
+    said.pop('backend', None)
+    said['defaults'] |= {'backend': 'demo', 'socket': ''}
+    for agent in said.get('agent', ()):
+        agent.pop('backend', None)
+        agent.pop('liveness', None)
+    for service in said.get('service', ()):
+        service.pop('liveness', None)
+        service['command'] = 'exec sleep infinity'
+    return ''.join(f'{json.dumps(key)} = {_toml(value)}\n' for key, value in said.items())
+
+
+def _below(tree: Path, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _below(tree, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_below(tree, item) for item in value]
+    return f'{tree}{value}' if isinstance(value, str) and value.startswith('/') else value
+
+
+def _toml(value: Any) -> str:
+    """One value as TOML has it, tables inline."""
+    if isinstance(value, dict):
+        return '{' + ', '.join(f'{json.dumps(key)} = {_toml(item)}' for key, item in value.items()) + '}'
+    if isinstance(value, list):
+        return '[' + ', '.join(map(_toml, value)) + ']'
+    # What JSON writes of a text, TOML reads, but for DEL, which it wants written out.
+    return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
+
+
+def _registry(tree: Path, path: Path) -> str:
+    """The registry, with its local projects where they are in the copy."""
+    text = path.read_text()
+    for project in fleet.load(path).projects:
+        if project.folder:
+            place = json.dumps(str(_at(tree, project.folder)))
+            text = re.sub(rf"""(location\s*=\s*)["']{re.escape(project.location)}["']""", rf'\1{place}', text)
+    return text
+
+
+# -- trials ------------------------------------------------------------------------------------
+
+
+def _trials(scratch: Scratch) -> Iterator[Trial]:
+    """Killed before each command forward, then not at all, then on the way back from there."""
+    plan = cutover.plan(scratch.facts)
+    forward, back = _commands(plan.forward), _commands(plan.rollback)
+    for number, command in enumerate(forward):
+        yield _trial(scratch, plan, f'forward, before: {command}', [(forward[:number], True)])
+    yield _trial(scratch, plan, 'not killed', [(forward, False)])
+    for number, command in enumerate(back):
+        yield _trial(scratch, plan, f'rollback, before: {command}', [(forward, False), (back[:number], True)])
+
+
+def _commands(steps: Sequence[cutover.Step]) -> list[str]:
+    return [command for step in steps for command in step.commands]
+
+
+def _trial(scratch: Scratch, plan: cutover.Plan, what: str, parts: Sequence[tuple[list[str], bool]]) -> Trial:
+    """Run the parts, each killed at its end or not, then roll back; the next trial starts from what that leaves."""
+    sides = plan.facts.live, plan.facts.staged
+    before = _tree_hash(scratch)
+    wrong: list[str] = []
+    with _watched(sides, wrong):
+        for commands, killed in parts:
+            wrong += _run(scratch, commands, killed)
+            if not killed:
+                wrong += _undone(scratch)
+        wrong += _run(scratch, _commands(plan.rollback))
+    if _tree_hash(scratch) != before:
+        wrong.append('rollback did not restore the tree')
+    if (_watches(sides[0]), _watches(sides[1])) != (True, sides[0].state == sides[1].state):
+        wrong.append('after rollback, it was not the live watchdog alone that was up')
+    return Trial(what, tuple(wrong))
+
+
+def _undone(scratch: Scratch) -> list[str]:
+    """What a cutover that ran to its end has not done."""
+    live, staged = scratch.facts.live, scratch.facts.staged
+    wrong = []
+    if not _watches(staged):
+        wrong.append('when all was done, no watchdog was up')
+    if _phase(live) != _phase(staged):
+        wrong.append('the staged project is in another phase')
+    if scratch.given.boot:
+        try:
+            boot.chain(scratch.given.boot, staged.config)
+        except UserError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _phase(side: cutover.Side) -> bytes:
+    path = side.state / 'phase-idx'
+    return path.read_bytes().strip() if path.exists() else b''
+
+
+def _run(scratch: Scratch, commands: Sequence[str], killed: bool = False) -> list[str]:
+    """Run the commands as the runbook has them; what went wrong. `killed`: the shell then kills itself."""
+    text = cutover.script(scratch.facts, [*commands, 'kill -KILL $$'] if killed else commands)
+    ended = subprocess.run(
+        ['bash', '-c', text],
+        cwd=scratch.folder,
+        env=scratch.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        timeout=_SCRIPT_SECONDS,
+    )
+    if ended.returncode == (-signal.SIGKILL if killed else 0):
+        return []
+    return [f'a command failed: {ended.stdout.decode(errors="replace").strip()[-400:]}']
+
+
+def _watches(side: cutover.Side) -> bool:
+    return files.lock_is_held(side.state / 'watchdog.lock')
+
+
+@contextlib.contextmanager
+def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
+    """Look all the time whether both watchdogs are up at once."""
+    done = threading.Event()
+    both: list[str] = []
+
+    def look() -> None:
+        while not done.wait(_LOOK_SECONDS):
+            # The first one again: between two looks it may have gone, and the other come.
+            if not both and all(map(_watches, (*sides, sides[0]))):
+                both.append('two watchdogs were up at once')
+
+    watcher = threading.Thread(target=look)
+    if sides[0].state != sides[1].state:
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if watcher.ident:
+            watcher.join()
+        wrong += both
+
+
+def _tree_hash(scratch: Scratch) -> str:
+    """Of all files of the copy but what runs leave behind: logs and state, the phase indices excepted."""
+    given = scratch.given
+    phase_files = {config.state_dir / name for config in (given.live, given.staged) for name in cutover.CARRIED}
+    logs = (given.live.log_dir, given.staged.log_dir)
+    seen = []
+    for path in sorted(path for path in scratch.tree.rglob('*') if not path.is_dir()):
+        if path in phase_files or not path.is_relative_to(logs[0]) and not path.is_relative_to(logs[1]):
+            seen.append(f'{path} {path.stat().st_mode:o} {files.sha256(path.read_bytes())}\n')
+    return files.sha256(''.join(seen).encode())
