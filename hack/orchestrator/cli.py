@@ -10,7 +10,7 @@ from typing import Any
 
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import agents, phases, sightings, status
+from hack.orchestrator import agents, migration, phases, sightings, status
 from hack.orchestrator.model import Agent, Config, Standing, State
 from hack.orchestrator.sightings import Project
 
@@ -311,4 +311,5 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_argument('faults', type=int, metavar='N')
     faults.add_argument('--seed', type=int, default=0)
     faults.add_argument('--agents', type=int, default=12)
+    migration.add_verbs(verbs)
     return parser

@@ -57,10 +57,6 @@ LAYERS = {
         'baseline',
         'parity',
         'cutover',
-        'rehearsal',
-        'migration',
-        'fleet_cli',
-        'run_fleet',
         'state',
         'tmux',
         'limits',
@@ -75,8 +71,12 @@ LAYERS = {
         'scratch',
         'selftest',
         'campaign',
+        'rehearsal',
+        'migration',
         'cli',
         'run_agents',
+        'fleet_cli',
+        'run_fleet',
     ),
 }
 
