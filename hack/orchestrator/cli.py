@@ -11,7 +11,7 @@ from typing import Any
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.orchestrator import agents, phases, sightings, status
-from hack.orchestrator.model import Agent, Config, Standing, State
+from hack.orchestrator.model import Agent, Config, Sighting, Standing, State
 from hack.orchestrator.sightings import Project
 
 # What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
@@ -19,9 +19,9 @@ from hack.orchestrator.sightings import Project
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    asked = _parser().parse_args(arguments)
-    verb: Callable[[argparse.Namespace], int] = asked.verb
-    return verb(asked)
+    asked = _parser(whole='status' not in arguments).parse_args(arguments)
+    do: Callable[[argparse.Namespace], int] = asked.do
+    return do(asked)
 
 
 def _project(asked: argparse.Namespace) -> Project:
@@ -65,6 +65,11 @@ def _status(asked: argparse.Namespace) -> int:
     return Exit.BROKEN if any(one.state is State.UNKNOWN for one in seen.values()) else Exit.GREEN
 
 
+def _standing_and_sightings(config: Config, with_state: bool) -> tuple[Standing, dict[str, Sighting]]:
+    here = sightings.project(config, os.environ)
+    return here.store.standing(config), sightings.sightings(here) if with_state else {}
+
+
 def _validate(asked: argparse.Namespace) -> int:
     config = agents.load(asked.config, os.environ)
     count, of = len(config.agents) - 1, len(config.loop.phases)
@@ -105,15 +110,15 @@ def _logs(asked: argparse.Namespace) -> int:
 
 def _phase(asked: argparse.Namespace) -> int:
     here = _project(asked)
-    standing = here.store.standing(here.config) if asked.do != 'set' else Standing()
-    if asked.do == 'show':
+    standing = here.store.standing(here.config) if asked.what != 'set' else Standing()
+    if asked.what == 'show':
         told = status.as_json(here.config, {}, standing)['phase']
         _say_json(told) if asked.format == 'json' else _say(phases.title(here.config, standing))
         return Exit.GREEN
     count = len(here.config.loop.phases)
     if not count:
         raise UserError(f'{here.config.path}: has no phases (write [[loop.phases]])')
-    if asked.do == 'next':
+    if asked.what == 'next':
         then = phases.after(here.config, standing)
     else:
         then = Standing(_phase_number(here.config, asked.number) - 1)
@@ -266,14 +271,15 @@ def _campaign(asked: argparse.Namespace) -> int:
 # -- the parser ------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(whole: bool) -> argparse.ArgumentParser:
+    """`whole`: with the verbs of a migration, which are many imports."""
     parser = argparse.ArgumentParser(prog='run_agents.py', description='Keep the agents of a project up.')
     parser.add_argument('--config', type=Path, default=agents.DEFAULT, help='default: agents.toml')
     verbs = parser.add_subparsers(required=True, metavar='VERB')
 
     def verb(name: str, do: Callable[[argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
-        one.set_defaults(verb=do)
+        one.set_defaults(do=do)
         return one
 
     def listing(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -293,7 +299,7 @@ def _parser() -> argparse.ArgumentParser:
     logged.add_argument('--follow', action='store_true', help='and what it shows from now on')
     verb('attach', _attach, 'look at an agent in its session').add_argument('name', metavar='NAME')
     phase = listing(verb('phase', _phase, 'show the phase, or go to another'))
-    phase.add_argument('do', choices=('show', 'next', 'set'))
+    phase.add_argument('what', choices=('show', 'next', 'set'))
     phase.add_argument('number', metavar='N', nargs='?', help='of set: from 1, or the id')
     listing(verb('render', _render, 'the kickoffs that would be sent')).add_argument('name', metavar='NAME', nargs='?')
     listing(verb('validate', _validate, 'check the configuration and list all that is wrong with it'))
@@ -311,4 +317,8 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_argument('faults', type=int, metavar='N')
     faults.add_argument('--seed', type=int, default=0)
     faults.add_argument('--agents', type=int, default=12)
+    if whole:
+        from hack.orchestrator import migration
+
+        migration.add_verbs(verbs, _standing_and_sightings)
     return parser
