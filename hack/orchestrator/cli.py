@@ -20,8 +20,8 @@ from hack.orchestrator.sightings import Project
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
     asked = _parser().parse_args(arguments)
-    verb: Callable[[argparse.Namespace], int] = asked.verb
-    return verb(asked)
+    do: Callable[[argparse.Namespace], int] = asked.do
+    return do(asked)
 
 
 def _project(asked: argparse.Namespace) -> Project:
@@ -105,15 +105,15 @@ def _logs(asked: argparse.Namespace) -> int:
 
 def _phase(asked: argparse.Namespace) -> int:
     here = _project(asked)
-    standing = here.store.standing(here.config) if asked.do != 'set' else Standing()
-    if asked.do == 'show':
+    standing = here.store.standing(here.config) if asked.what != 'set' else Standing()
+    if asked.what == 'show':
         told = status.as_json(here.config, {}, standing)['phase']
         _say_json(told) if asked.format == 'json' else _say(phases.title(here.config, standing))
         return Exit.GREEN
     count = len(here.config.loop.phases)
     if not count:
         raise UserError(f'{here.config.path}: has no phases (write [[loop.phases]])')
-    if asked.do == 'next':
+    if asked.what == 'next':
         then = phases.after(here.config, standing)
     else:
         then = Standing(_phase_number(here.config, asked.number) - 1)
@@ -273,7 +273,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name: str, do: Callable[[argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
-        one.set_defaults(verb=do)
+        one.set_defaults(do=do)
         return one
 
     def listing(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -293,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     logged.add_argument('--follow', action='store_true', help='and what it shows from now on')
     verb('attach', _attach, 'look at an agent in its session').add_argument('name', metavar='NAME')
     phase = listing(verb('phase', _phase, 'show the phase, or go to another'))
-    phase.add_argument('do', choices=('show', 'next', 'set'))
+    phase.add_argument('what', choices=('show', 'next', 'set'))
     phase.add_argument('number', metavar='N', nargs='?', help='of set: from 1, or the id')
     listing(verb('render', _render, 'the kickoffs that would be sent')).add_argument('name', metavar='NAME', nargs='?')
     listing(verb('validate', _validate, 'check the configuration and list all that is wrong with it'))

@@ -21,7 +21,7 @@ _Verb = Callable[[argparse.Namespace], int]
 
 
 def add_verbs(verbs: Any) -> None:
-    """Add the three to the subparsers of argparse; each sets `verb`: from what was asked to the exit status."""
+    """Add the three to the subparsers of argparse; each sets `do`: from what was asked to the exit status."""
     one = _verb(verbs, 'parity', 'compare a staged config with the live one, byte by byte; writes nothing', _parity)
     _both(one)
     one.add_argument('--no-state', action='store_true', help='leave STATE out, and compare in the phase of LIVE')
@@ -45,7 +45,7 @@ def add_verbs(verbs: Any) -> None:
 
 def _verb(verbs: Any, name: str, says: str, do: _Verb | None = None) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
-    parser.set_defaults(verb=do)
+    parser.set_defaults(do=do)
     return parser
 
 
