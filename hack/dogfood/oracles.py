@@ -20,6 +20,7 @@ CRASH_MARKERS: Final = (
 )
 _SHOWN: Final = 2000  # characters of a text that a finding quotes
 _NO_REFUSAL: Final = (126, 127)
+_SHELL_SAYS: Final = re.compile(r'\A\S*bash: line \d+: ')  # its path and the line of a step tell the reader nothing
 _USAGE: Final = 129  # git's own for a wrong option, not a hangup: nothing in a run hangs up
 
 
@@ -112,7 +113,13 @@ def _exit(expect: Expect, seen: Seen) -> list[Finding]:
         return [finding('crash', _exit_words(expect.exit), f'death by signal {name}')]
     if expect.exit == 'nonzero' and status not in (0, *_NO_REFUSAL):
         return []
-    return [finding('exit', _exit_words(expect.exit), f'exit {status}')]
+    return [finding('exit', _exit_words(expect.exit), f'exit {status}{_last_words(seen)}')]
+
+
+def _last_words(seen: Seen) -> str:
+    """What a reader wants to know next: the last line of standard error, where programs say why."""
+    said = seen.err.parts()[-1].strip()
+    return f': {_SHELL_SAYS.sub("", said.splitlines()[-1])}' if said else ''
 
 
 def _exit_words(wanted: int | str) -> str:

@@ -492,7 +492,7 @@ def test_everything_that_is_wrong_is_found_in_a_fixed_order() -> None:
     )
     seen = Seen(2, 3, Text(b'x'), Text(b'panic: y'), {'one': FileSeen(False), 'two': FileSeen(True)})
     assert findings(expect, seen) == [
-        ('exit', 'exit 0', 'exit 2'),
+        ('exit', 'exit 0', 'exit 2: panic: y'),
         ('crash', 'no crash marker', 'on standard error: panic: y'),
         ('stdout', 'standard output equals a', 'x'),
         ('stderr', 'standard error equals b', 'panic: y'),
@@ -500,6 +500,26 @@ def test_everything_that_is_wrong_is_found_in_a_fixed_order() -> None:
         ('files', 'two does not exist', 'it exists'),
         ('latency', 'at most 1 s', '3.000 s'),
     ]
+
+
+@pytest.mark.parametrize(
+    ('said', 'observed'),
+    [
+        ('', 'exit 3'),
+        (' \n', 'exit 3'),
+        ('first\nfatal: no such tag\n', 'exit 3: fatal: no such tag'),
+        ('fatal: no such tag\n\n  \n', 'exit 3: fatal: no such tag'),
+        ('/usr/bin/bash: line 12: ./product: Permission denied\n', 'exit 3: ./product: Permission denied'),
+        ('product: bash: line 2: odd', 'exit 3: product: bash: line 2: odd'),
+    ],
+)
+def test_an_exit_status_comes_with_the_last_that_was_said(said: str, observed: str) -> None:
+    assert findings(Expect(), Seen(3, 0.1, err=Text(said.encode()))) == [('exit', 'exit 0', observed)]
+
+
+def test_the_last_words_are_those_of_the_tail() -> None:
+    err = Text(b'head\n', b'tail\n', 10)
+    assert findings(Expect(), Seen(3, 0.1, err=err)) == [('exit', 'exit 0', 'exit 3: tail')]
 
 
 def test_texts_are_shown_masked_and_only_then_shortened() -> None:
