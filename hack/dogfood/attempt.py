@@ -1,5 +1,6 @@
 """One attempt of one journey: its steps, invariants and probes, really run, and what they came to."""
 
+import contextlib
 import errno
 import os
 import re
@@ -10,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import files
-from hack.common.process import Captured, End, Ran, Supervisor
+from hack.common import files, limits
+from hack.common.process import Captured, End, Ran, Scan, Supervisor
 from hack.dogfood import oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
@@ -23,6 +24,7 @@ from hack.dogfood.workspace import Workspace
 INLINE_BYTES: Final = 8192  # of a stream that stand in the record itself; more goes to an evidence file
 _FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
 _PROBE_SECONDS: Final = 30.0
+_MATCH_SECONDS: Final = 5.0  # of processor time, for all the expectations of a step
 _SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
 _LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
 _PIPE: Final = re.compile(r'(?<![|>])\|(?!\|)')
@@ -175,7 +177,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature.crash_markers)
+    crashes = oracles.crash_scan(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
@@ -192,7 +194,7 @@ def _charged(ran: Ran) -> float:
     return max(0.0, ran.seconds - ran.excused_seconds)
 
 
-def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -> _Sample:
+def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
     pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
     ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
     notes = _notes(run.shell, ran)
@@ -200,7 +202,7 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -
     paths = {check.path: _look_at(run, check) for check in step.expect.files}
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
-    found = oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
     if late := [entry for entry in found if entry['kind'] == 'latency']:
         waited = _most_waited(run.shell, ran, pressure)
         if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
@@ -208,6 +210,15 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -
                 entry['kind'] = 'harness'
                 entry['observed'] += f', but it may have waited {waited:.3f} s of it for a processor'
     return _Sample(ran, notes, found)
+
+
+def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: bool) -> list[Finding]:
+    """What is wrong with a sample. A pattern of the corpus's that takes too long to tell is not held against it."""
+    if not gave_up:
+        with contextlib.suppress(limits.TooLongError), limits.processor_seconds(_MATCH_SECONDS):
+            return oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    observed = f'one that did not within {_MATCH_SECONDS:g} s (repetitions within repetitions? write it simpler)'
+    return [oracles.finding('harness', "the corpus's regular expressions to come to an end", observed)]
 
 
 def _judged(
@@ -271,7 +282,7 @@ def _bash(
     environment: Mapping[str, str],
     cwd: str,
     seconds: float,
-    scan: re.Pattern[bytes] | None = None,
+    scan: Scan | None = None,
 ) -> Ran:
     argv: Sequence[str] = (shell.bash, '-eo', 'pipefail', '-c', command)
     if shell.sandbox:

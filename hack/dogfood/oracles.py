@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any, Final, NamedTuple
 
-from hack.common.process import line_around
+from hack.common.process import Scan, line_around
 from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
-# Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too.
-CRASH_MARKERS: Final = (
-    r'Traceback \(most recent call last\)',
-    r'\bpanicked at\b',
-    r'\bpanic:',
-    r'\bSegmentation fault\b',
-    r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b',
-)
+# Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too. Each with a text that is part of it.
+CRASH_MARKERS: Final[Mapping[str, bytes]] = {
+    r'Traceback \(most recent call last\)': b'Traceback (most recent call last)',
+    r'\bpanicked at\b': b'panicked at',
+    r'\bpanic:': b'panic:',
+    r'\bSegmentation fault\b': b'Segmentation fault',
+    r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b': b'Sanitizer',
+}
+_META: Final = re.compile(r'[\\^$.|?*+()\[{]')  # what makes a marker more than the text that it is
 _SHOWN: Final = 2000  # characters of a text that a finding quotes
 _NO_REFUSAL: Final = (126, 127)
 _SHELL_SAYS: Final = re.compile(r'\A\S*bash: line \d+: ')  # its path and the line of a step tell the reader nothing
@@ -59,15 +60,18 @@ class Seen(NamedTuple):
 
 
 @functools.cache
-def crash_pattern(own: tuple[str, ...]) -> re.Pattern[bytes]:
+def crash_scan(own: tuple[str, ...]) -> Scan:
     """The built-in markers and a feature's own, over raw output."""
-    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
+    pattern = re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
+    if any(_META.search(marker) for marker in own):
+        return Scan(pattern)
+    return Scan(pattern, (*CRASH_MARKERS.values(), *(marker.encode() for marker in own)))
 
 
 def findings(
     expect: Expect,
     seen: Seen,
-    crashes: re.Pattern[bytes],
+    crashes: Scan,
     allowed: Sequence[str] = (),
     show: Callable[[str], str] = str,
 ) -> list[Finding]:
@@ -128,7 +132,7 @@ def _exit_words(wanted: int | str) -> str:
     return f'exit {wanted}'
 
 
-def _crashes(expect: Expect, seen: Seen, crashes: re.Pattern[bytes], allowed: Sequence[str]) -> list[Finding]:
+def _crashes(expect: Expect, seen: Seen, crashes: Scan, allowed: Sequence[str]) -> list[Finding]:
     for where, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
         for part in (text.head, text.tail, *text.hits):
             for match in crashes.finditer(part):

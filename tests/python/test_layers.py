@@ -9,7 +9,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    'common': ('collector', 'entry', 'errors', 'files', 'process', 'source', 'schema', 'results', 'console'),
+    'common': ('collector', 'entry', 'errors', 'files', 'limits', 'process', 'source', 'schema', 'results', 'console'),
     'dogfood': (
         'model',
         'codec',

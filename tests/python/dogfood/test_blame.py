@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from hack.dogfood import workspace
-from tests.python.runs import Place, journey
+from tests.python.runs import Json, Place, journey
 
 LIMITED = ('bash', '-c', 'ulimit -f 2048 && exec "$@"', 'bash')
 
@@ -62,3 +64,23 @@ def test_a_folder_that_was_taken_away_and_made_again_by_the_product(place: Place
     done = place.run(journey('read', 'echo it >"$DOGFOOD_DATA_DIR/it"', taken))
     assert done.verdicts == {'read': 'infra'}
     assert 'it is gone' in done.causes['read']
+
+
+@pytest.mark.parametrize(
+    ('expect', 'said'),
+    [
+        ({'stdout': {'matches': '(a+)+$'}}, {}),
+        ({'stdout': {'contains': 'a'}}, {'crash_markers': {'add': ['(a+)+$']}}),
+    ],
+    ids=['matches', 'crash marker'],
+)
+def test_a_pattern_that_takes_for_ever(place: Place, expect: Json, said: Json) -> None:
+    """It would keep the shard from every other journey, deaf to Ctrl-C and to the deadline."""
+    place.corpus(
+        journey('slow', f'echo {"a" * 60}b', expect=expect),
+        journey('next', 'echo a', expect={'stdout': {'equals': 'a'}}),
+        **said,
+    )
+    done = place.run()
+    assert (done.exit, done.verdicts) == (3, {'slow': 'infra', 'next': 'passed'})
+    assert 'regular expressions' in done.causes['slow']

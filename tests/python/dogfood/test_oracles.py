@@ -13,7 +13,7 @@ from hack.dogfood.model import Expect, Feature, FileCheck, Finding, FindingKind,
 from hack.dogfood.oracles import FileSeen, Seen, Text
 
 FEATURE = Feature('shop', 'shop.yaml')
-CRASHES = oracles.crash_pattern(())
+CRASHES = oracles.crash_scan(())
 REFUSAL = 'a refusal: an exit status other than 0, 126 and 127, no death by a signal'
 CUT = '\n[… 10 bytes were cut here …]\n'
 UNSURE = '10 bytes of standard output were cut, what is left does not tell: '
@@ -141,7 +141,7 @@ def test_honest_words_are_no_crash(line: str) -> None:
 
 
 def test_a_corpus_adds_markers_that_are_taken_line_by_line() -> None:
-    crashes = oracles.crash_pattern(('^BUG: ', 'ooops|aaargh'))
+    crashes = oracles.crash_scan(('^BUG: ', 'ooops|aaargh'))
     for raw in (b'ok\nBUG: 7\n', b'well, ooops\n', b'aaargh'):
         found = oracles.findings(Expect(), Seen(0, 0.1, err=Text(raw)), crashes)
         assert short(found) == [
@@ -149,6 +149,13 @@ def test_a_corpus_adds_markers_that_are_taken_line_by_line() -> None:
         ]
     assert oracles.findings(Expect(), Seen(0, 0.1, err=Text(b'no BUG: here')), crashes) == []
     assert oracles.findings(Expect(), Seen(0, 0.1, out=Text(b'panic: x')), crashes) != []
+
+
+@pytest.mark.parametrize('own', [(), ('OUCH',), ('^OUCH: \\d',)])
+@pytest.mark.parametrize('line', ['panic: x', 'ERROR: AddressSanitizer', 'OUCH: 7', 'well'])
+def test_what_is_looked_for_first_stands_in_every_match(own: tuple[str, ...], line: str) -> None:
+    scan = oracles.crash_scan(own)
+    assert [found.group() for found in scan.finditer(line.encode())] == scan.pattern.findall(line.encode())
 
 
 PANIC = Text(b'a\npanic: disk on fire\npanic: again\n')
