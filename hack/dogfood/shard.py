@@ -21,13 +21,11 @@ from hack.dogfood.model import (
     TIERS,
     Capability,
     Chain,
-    Expect,
     Feature,
     Finding,
     Job,
     Journey,
     Record,
-    TextCheck,
     Verdict,
 )
 from hack.dogfood.progress import ChainProgress
@@ -452,7 +450,7 @@ class Shard:
         self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
     ) -> Record:
         judgement = outcome.judgement
-        checked = any(_checks_more_than_the_exit(step.expect) for step in journey.steps)
+        checked = verdicts.is_checked(journey)
         return Record(
             id=journey.id,
             feature=journey.feature,
@@ -483,8 +481,3 @@ class Shard:
             return float('inf')
         here = self.its_run.boot == self.boot and not self.options.apart
         return (self.its_run.started_monotonic if here else time.monotonic()) + seconds
-
-
-def _checks_more_than_the_exit(expect: Expect) -> bool:
-    texts = (text for text in (expect.stdout, expect.stderr) if text)
-    return bool(expect.files) or any(text != TextCheck() for text in texts)
