@@ -78,6 +78,10 @@ def _width(file: TextIO, environment: Mapping[str, str]) -> int:
         return _DEFAULT_COLUMNS
 
 
+def counted(number: int, noun: str) -> str:
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
+
+
 def visible(text: str) -> str:
     """The text on one line, unable to steer a terminal: whatever is not printable is written out, as `\\x1b`."""
     if text.isprintable():

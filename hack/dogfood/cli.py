@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import collector, files
-from hack.common.console import console
+from hack.common.console import console, counted
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
 from hack.dogfood.model import TIERS, Corpus, Options, Plan, Record
 from hack.dogfood.rundir import RunDir
 
 DEFAULT_CORPUS: Final = 'journeys'
+_WARNINGS: Final = 20  # that a run shows before it starts
 STATE: Final = Path('.dogfood')  # below the caller's folder
 
 
@@ -66,7 +67,9 @@ def _start(asked: argparse.Namespace) -> int:
         print(f'going on with {run_dir.path}', file=sys.stderr)
     else:
         corpus, plan = _planned(asked)
-        for line in (*corpus.warnings, chains.summary(plan), *plan.advice):
+        shown, left_out = corpus.warnings[:_WARNINGS], corpus.warnings[_WARNINGS:]
+        more = [f'({len(left_out)} more warnings: make check lists them)'] if left_out else []
+        for line in (*shown, *more, chains.summary(plan), *plan.advice):
             print(line, file=sys.stderr)
         run_dir = start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
     print(run_dir.path.resolve())
@@ -80,8 +83,8 @@ def _check(asked: argparse.Namespace) -> int:
     if asked.format == 'json':
         print(json.dumps({'journeys': len(corpus.journeys), 'files': len(corpus.files), 'warnings': corpus.warnings}))
     else:
-        counts = f'{len(corpus.journeys)} journeys in {len(corpus.files)} files'
-        print(f'{counts}: nothing wrong, {len(corpus.warnings)} warnings')
+        counts = f'{counted(len(corpus.journeys), "journey")} in {counted(len(corpus.files), "file")}'
+        print(f'{counts}: nothing wrong, {counted(len(corpus.warnings), "warning")}')
     return Exit.GREEN
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hack.common import results
-from hack.common.console import Column, Console, Row, visible
+from hack.common.console import Column, Console, Row, counted, visible
 from hack.common.errors import Exit, UserError
 from hack.common.files import write_atomic
 from hack.dogfood.model import TIERS
@@ -37,6 +37,7 @@ _OUTCOMES: Final[Mapping[str, Literal['passed', 'failure', 'error', 'skipped']]]
     'deferred': 'skipped',
     'skipped': 'skipped',
 }
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _SUMMARY_BYTES: Final = 1_000_000  # GitHub takes 1 MiB a step
 _GRAPH_CHARACTERS: Final = 50_000  # what its Mermaid draws at most,
 _GRAPH_EDGES: Final = 500  # and how many arrows
@@ -104,8 +105,8 @@ def show(bundle: Json, path: Path, console: Console) -> None:
     if notes := _notes(bundle):
         console.say(*(console.fold(visible(note)) for note in notes), '')
     console.say(console.fold(_totals(bundle)), '')
-    if commands := _commands(bundle):
-        console.say(*commands, '')
+    if hints := [*_commands(bundle), *_further(bundle, path)]:
+        console.say(*hints, '')
     worst = 'failed' if bundle['totals']['failed'] else 'infra' if bundle['exit'] else 'passed'
     console.say(console.paint(console.fold(sentence(bundle)), _STYLES[worst]), f'bundle: {path}/bundle.json')
 
@@ -115,7 +116,7 @@ def sentence(bundle: Json) -> str:
     totals, count = bundle['totals'], len(bundle['journeys'])
     harness = _harness(totals['infra'], len(bundle['problems']))
     if totals['failed']:
-        text = f'The product failed {totals["failed"]} of {_count(count, "journey")}; '
+        text = f'The product failed {totals["failed"]} of {counted(count, "journey")}; '
         text += harness or 'nothing of it is the fault of the harness'
     elif harness:
         text = f'The product failed nothing, but {harness}'
@@ -130,13 +131,9 @@ def sentence(bundle: Json) -> str:
 
 
 def _harness(unmeasured: int, problems: int) -> str:
-    faults = [f'could not measure {_count(unmeasured, "journey")}'] if unmeasured else []
-    faults += [f'left {_count(problems, "problem")} in its own records'] if problems else []
+    faults = [f'could not measure {counted(unmeasured, "journey")}'] if unmeasured else []
+    faults += [f'left {counted(problems, "problem")} in its own records'] if problems else []
     return f'the harness {" and ".join(faults)}' if faults else ''
-
-
-def _count(number: int, noun: str) -> str:
-    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
 
 
 def _words(totals: Mapping[str, int]) -> str:
@@ -194,8 +191,8 @@ def _totals(bundle: Json) -> str:
     weak = sum(journey['strength'] == 'exit-only' and journey['verdict'] == 'passed' for journey in journeys)
     remarks = [f'{flaky} flaky'] * bool(flaky) + [f'{weak} exit-only'] * bool(weak)
     also = f' ({", ".join(remarks)})' if remarks else ''
-    shards = _count(len(bundle['shards']), 'shard')
-    return f'{_count(len(journeys), "journey")}: {_words(bundle["totals"])}{also}; {shards}; exit {bundle["exit"]}'
+    shards = counted(len(bundle['shards']), 'shard')
+    return f'{counted(len(journeys), "journey")}: {_words(bundle["totals"])}{also}; {shards}; exit {bundle["exit"]}'
 
 
 def _commands(bundle: Json) -> list[str]:
@@ -204,13 +201,33 @@ def _commands(bundle: Json) -> list[str]:
     if not judged:
         return []
     corpus = _corpus(bundle)
-    lines = ['to run one alone:']
+    make, lines = _make(), ['to run one alone:']
     lines += [
-        f'  make dogfood{corpus} ONLY={visible(journey["id"])}'
+        f'  {make} dogfood{corpus} ONLY={visible(journey["id"])}'
         for journey in _ranked(judged, worst_first=True)[:_COMMANDS]
     ]
     if len(judged) > _COMMANDS:
-        lines.append(f'  (and {len(judged) - _COMMANDS} more likewise; what failed: make dogfood{corpus} ONLY=@failed)')
+        lines.append(
+            f'  (and {len(judged) - _COMMANDS} more likewise; what failed: {make} dogfood{corpus} ONLY=@failed)'
+        )
+    return lines
+
+
+def _make() -> str:
+    """make as it is called from here: this toolkit may be a folder of another repository."""
+    from shlex import quote
+
+    here = os.path.relpath(_REPOSITORY)
+    return 'make' if here == '.' else f'make -C {quote(here)}'
+
+
+def _further(bundle: Json, path: Path) -> list[str]:
+    """Where to look, and how to go on."""
+    lines = []
+    if RunDir(path).chains.is_dir() and any(RunDir(path).chains.iterdir()):
+        lines += ['what their chains left behind:', f'  {path}/chains']
+    if bundle['exit'] == Exit.INTERRUPTED or bundle['totals']['infra']:
+        lines += ['to measure what was not measured:', f'  {_make()} dogfood RESUME={path}']
     return lines
 
 

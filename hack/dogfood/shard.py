@@ -106,7 +106,7 @@ class Shard:
         self.boot = files.boot_id()
         self.path = environment.get('PATH', os.defpath)
         self.bash = which('bash', self.path) or 'bash'
-        self.base = workspace.base_environment(self.path, self.options.product_path)
+        self.base = workspace.base_environment(self.path, self.options.product_path, self.bash)
         self.establishers: dict[str, list[str]] = {}
         for journey in job.journeys.values():
             for token in journey.establishes:

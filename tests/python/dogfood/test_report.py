@@ -17,6 +17,7 @@ import pytest
 from hack.common.console import Console, console
 from hack.common.errors import UserError
 from hack.dogfood import bundle, report
+from tests.python import runs
 from tests.python.dogfood.samples import (
     FINDING,
     RUN,
@@ -71,7 +72,7 @@ def crowd(count: int, *odd: dict[str, Any], **said: Any) -> dict[str, Any]:
     return bundle.merge(RUN, plan([*names, *(one['id'] for one in odd)]), [told])
 
 
-def shown(said: Mapping[str, Any], run_dir: str = '.dogfood/runs/x') -> str:
+def shown(said: Mapping[str, Any], run_dir: str | Path = '.dogfood/runs/x') -> str:
     pipe = io.StringIO()
     report.show(said, Path(run_dir), Console(pipe))
     return pipe.getvalue()
@@ -148,6 +149,8 @@ def test_the_table_in_a_pipe_is_whole_and_the_worst_is_last() -> None:
         '  make dogfood ONLY=lost',
         '  make dogfood ONLY=query',
         '  make dogfood ONLY=late',
+        'to measure what was not measured:',
+        '  make dogfood RESUME=.dogfood/runs/x',
         '',
         'The product failed 1 of 7 journeys; the harness could not measure 1 journey; 2 blocked or deferred.',
         'bundle: .dogfood/runs/x/bundle.json',
@@ -189,6 +192,21 @@ def test_a_long_list_of_commands_is_cut_and_says_so() -> None:
     text = shown(crowd(0, *(record(f'bad-{number}', 'failed') for number in range(30))))
     assert text.count('make dogfood ONLY=bad-') == 20
     assert '(and 10 more likewise; what failed: make dogfood ONLY=@failed)' in text
+
+
+def test_the_commands_are_for_the_folder_they_are_read_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a submodule the toolkit has no Makefile where its caller stands."""
+    monkeypatch.chdir(runs.HOUSE.parent)
+    text = shown(made())
+    assert f'\n  make -C {runs.HOUSE.name} dogfood ONLY=use\n' in text
+    assert f'\n  make -C {runs.HOUSE.name} dogfood RESUME=' in text
+
+
+def test_where_the_chains_folders_are_is_said_where_some_were_kept(tmp_path: Path) -> None:
+    (tmp_path / 'chains').mkdir()
+    assert 'left behind' not in shown(made(), tmp_path)
+    (tmp_path / 'chains/build').symlink_to(tmp_path)
+    assert f'what their chains left behind:\n  {tmp_path}/chains\n' in shown(made(), tmp_path)
 
 
 @pytest.mark.parametrize(
