@@ -1,9 +1,9 @@
 """What a step gets and what it may not get, what is masked, and that nothing is written but where it belongs."""
 
 import os
-import shutil
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
