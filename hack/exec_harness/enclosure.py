@@ -274,5 +274,3 @@ def _name_server(family: socket.AddressFamily, kind: socket.SocketKind) -> socke
     if kind == socket.SOCK_STREAM:
         made.listen()
     return made
-
-
