@@ -44,6 +44,7 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
+    'exec_harness': ('golden', 'pool'),
 }
 
 # On the map and not yet written. The list only shrinks.
