@@ -44,7 +44,11 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
-    'exec_harness': ('golden', 'pool'),
+    'exec_harness': (
+        'model',
+        'golden',
+        'pool',
+    ),
 }
 
 # On the map and not yet written. The list only shrinks.
