@@ -44,7 +44,7 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
-    'exec_harness': ('golden', 'choice', 'events', 'adapters', 'enclosure', 'pool'),
+    'exec_harness': ('model', 'golden', 'choice', 'events', 'adapters', 'enclosure', 'pool'),
 }
 
 # On the map and not yet written. The list only shrinks.
