@@ -64,7 +64,11 @@ LAYERS = {
         'golden',
         'choice',
         'adapters',
+        'gh',
+        'gh_shim',
+        'place',
         'enclosure',
+        'agent',
         'pool',
     ),
 }
