@@ -82,6 +82,7 @@ def test_the_environment_is_built_from_nothing(odd: Place, monkeypatch: pytest.M
     assert seen['CODE_HOME'] == seen['CODEX_HOME'] == seen['CODEX_SQLITE_HOME'] == str(odd.config)
     assert seen['HOME'] == seen['ZDOTDIR'] == str(odd.home)
     assert not odd.config.is_relative_to(seen['TMPDIR'])
+    assert place.environment(odd, CODEX_ROW, '/usr/bin', {'PATH': '/opt'})['PATH'] == f'{odd.bin}:/opt'
 
 
 def test_the_fixture_is_written_copied_and_committed(odd: Place, supervisor: Supervisor, tmp_path: Path) -> None:
