@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from hack.common import files, results
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir, verdicts
-from hack.dogfood.history import Ending, History, Json, Outcome, Place, problem
 from hack.dogfood.model import TIERS
+from hack.dogfood.records import Ending, History, Json, Outcome, Place, problem
 from hack.dogfood.rundir import RunDir
 
 FORMAT: Final = 1  # of a bundle; plan.json and run.json count their own

@@ -36,7 +36,7 @@ LAYERS = {
         'gates',
         'attempt',
         'shard',
-        'history',
+        'records',
         'timings',
         'bundle',
         'report',
