@@ -30,6 +30,7 @@ class Asked(NamedTuple):
     command: Sequence[str]
     cwd: str
     owner: int | None  # pid of the script that fans the shards out; None: nobody waits for them here
+    decisions: Sequence[str] = ()  # files that reviewers keep beside the corpus
 
 
 def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: Asked) -> RunDir:
@@ -202,6 +203,7 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'started_monotonic': time.monotonic(),
         'shards': len(plan.shards),
         'corpus': [file._asdict() for file in corpus.files],
+        'decisions': list(asked.decisions),
         'command': list(asked.command),
         'cwd': asked.cwd,
         'versions': {

@@ -37,6 +37,8 @@ LAYERS = {
         'attempt',
         'shard',
         'records',
+        'decisions',
+        'triage',
         'timings',
         'bundle',
         'report',
