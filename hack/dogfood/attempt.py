@@ -214,11 +214,20 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
 
 def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: bool) -> list[Finding]:
     """What is wrong with a sample. A pattern of the corpus's that takes too long to tell is not held against it."""
+
+    limit = limits.processor_seconds(_MATCH_SECONDS) if _has_patterns(run.feature, expect) else contextlib.nullcontext()
     if not gave_up:
-        with contextlib.suppress(limits.TooLongError), limits.processor_seconds(_MATCH_SECONDS):
+        with contextlib.suppress(limits.TooLongError), limit:
             return oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
     observed = f'one that did not within {_MATCH_SECONDS:g} s (repetitions within repetitions? write it simpler)'
     return [oracles.finding('harness', "the corpus's regular expressions to come to an end", observed)]
+
+
+def _has_patterns(feature: Feature, expect: Expect) -> bool:
+    """Whether regular expressions of the corpus's own take part in the judgement."""
+    texts = (expect.stdout, expect.stderr, *(check.text for check in expect.files))
+    own = feature.crash_markers or feature.crash_allowed
+    return bool(own) or any(text is not None and text.matches is not None for text in texts)
 
 
 def _judged(
@@ -315,10 +324,12 @@ def _command(
 
 def _notes(shell: Shell, ran: Ran) -> list[Note]:
     """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own."""
-    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
-    cannot_read = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell)
-    unread = re.search(cannot_read, _text(ran.err).head, re.M)
     notes = _take_notes(shell.workspace.notes)
+    said = ran.err.parts()[0]
+    if ran.status not in (2, 127) or not said:
+        return notes
+    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), said, re.M)
+    unread = re.search(rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell), said, re.M)
     if missing and ran.status == 127:
         notes.append(Note('command-not-found', os.fsdecode(missing[1])))
     if unread and ran.status == 2:

@@ -119,6 +119,7 @@ class Shard:
         self.lodging = Lodging(run_dir, job.shard, its_run.id, environment.get('TMPDIR') or '/tmp', self.options.keep)
         self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
         events, damaged = files.heal_jsonl(run_dir.results(job.shard))
+        self.is_resumed = bool(events or damaged or os.listdir(run_dir.chains))
         self.before = progress.read(events, self.boot, whole=not damaged)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
         self.results = JsonLines(run_dir.results(job.shard))
@@ -382,7 +383,8 @@ class Shard:
         if before and chain.goes_on:
             space = self.lodging.workspace(name, chain.number, chain.attempt, before.folder)
         else:
-            self.lodging.remove_earlier(name, before.folder if before else None)
+            if self.is_resumed:
+                self.lodging.remove_earlier(name, before.folder if before else None)
             chain.attempt += 1
             space = self.lodging.fresh(name, chain.number, chain.attempt)
         environment = workspace.chain_environment(self.base, space)
