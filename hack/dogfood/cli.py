@@ -63,7 +63,9 @@ def _start(asked: argparse.Namespace) -> int:
     if asked.resume:
         if asked.only or asked.tiers:
             raise UserError('--resume: goes on with the recorded plan (leave ONLY and TIERS out, or start a new run)')
-        run_dir = start.again(start.find(asked.state, asked.resume), asked.corpus, asked.owner, asked.deadline)
+        run_dir = start.again(
+            start.find(asked.state, asked.resume), asked.corpus, asked.owner, asked.deadline, asked.known
+        )
         print(f'going on with {run_dir.path}', file=sys.stderr)
     else:
         corpus, plan = _planned(asked)

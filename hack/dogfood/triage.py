@@ -114,6 +114,20 @@ def as_json(found: Iterable[Cause], decisions: Mapping[str, Decision], *, in_par
     return {'causes': told, 'stale': [{'fingerprint': name, **decisions[name]._asdict()} for name in gone]}
 
 
+def decided(bundle: Json) -> dict[str, str]:
+    """What reviewers said of a bundle's journeys, in words, by journey. Empty where the bundle is older than triage."""
+    said: dict[str, list[str]] = {}
+    for cause in bundle.get('triage', {}).get('causes', ()):
+        if decision := cause['decision']:
+            for name in cause['journeys']:
+                said.setdefault(name, []).append(in_words(decision))
+    return {name: '; '.join(dict.fromkeys(words)) for name, words in said.items()}
+
+
+def in_words(decision: Json) -> str:
+    return f'{decision["decision"]} ({decision["note"]})' if decision['note'] else str(decision['decision'])
+
+
 def _told(decision: Decision | None) -> dict[str, Any] | None:
     return decision._asdict() if decision else None
 
