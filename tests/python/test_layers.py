@@ -34,6 +34,7 @@ LAYERS = {
         'lodging',
         'sandbox',
         'gates',
+        'machine',
         'attempt',
         'shard',
         'records',
