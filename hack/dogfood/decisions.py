@@ -16,7 +16,6 @@ from hack.common.schema import Schema
 from hack.common.source import Document, Problem, Table, parse_yaml, read
 
 FILE: Final = 'triage.yaml'
-DECISIONS: Final = ('real', 'intended', 'self-inflicted', 'discoverability')
 _SCHEMA: Final = Path(__file__).resolve().parent / 'schema' / 'triage.schema.json'
 _SAYS_SOMETHING: Final = re.compile(rb'^\s*[^\s#]', re.M)
 _HEAD: Final = """\
@@ -27,7 +26,7 @@ decisions:
 
 
 class Decision(NamedTuple):
-    decision: str  # one of DECISIONS
+    decision: str  # one of model.DECISIONS
     note: str = ''
     decided: str = ''  # the day, UTC
     cause: str = ''  # what was found, in words

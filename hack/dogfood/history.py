@@ -92,10 +92,7 @@ def record(bundle: Json, defined: Collection[str] = ()) -> dict[str, Any]:
         **{verdict: [one['id'] for one in journeys if one['verdict'] == verdict] for verdict in _OTHERS},
         'git': run.get('git'),
         'versions': run.get('versions') or {},
-        'product': {
-            'versions': run['product']['versions'],
-            'digest': _digest(run['product']['digests']) if run['product']['digests'] else None,
-        },
+        'product': _product(run),
         'corpus': _digest(run.get('corpus') or []),
         'planned': digest,
         'milliseconds': [
@@ -104,6 +101,12 @@ def record(bundle: Json, defined: Collection[str] = ()) -> dict[str, Any]:
         ],
         **({} if digest in defined else {'journeys': ids}),
     }
+
+
+def revision_of(bundle: Json) -> str | None:
+    """What tells whether two runs tried the same thing; None where that cannot be told, or the tree was not clean."""
+    run = bundle['run']
+    return _revision(run.get('git'), _product(run), _digest(run.get('corpus') or []))
 
 
 def signal_and_noise(bundle: Json) -> tuple[int, int]:
@@ -224,19 +227,23 @@ def _entry(line: Json, planned: Mapping[str, tuple[str, ...]]) -> Entry:
         noise=int(line['noise']),
         flaky=frozenset(line['flaky']),
         others={verdict: frozenset(line[verdict]) for verdict in _OTHERS},
-        revision=_revision(line),
+        revision=_revision(line['git'], line['product'], line['corpus']),
         journeys=journeys,
         milliseconds=milliseconds,
     )
 
 
-def _revision(line: Json) -> str | None:
-    """What tells whether two runs tried the same thing; None where that cannot be told."""
-    git, product = line['git'], line['product']
+def _product(run: Json) -> dict[str, Any]:
+    said = run.get('product') or {}
+    digests = said.get('digests')
+    return {'versions': said.get('versions') or {}, 'digest': _digest(digests) if digests else None}
+
+
+def _revision(git: Json | None, product: Json, corpus: str) -> str | None:
     if (git and git['dirty']) or not (git or product['digest']):
         return None
     commit = git['revision'] if git else ''
-    return f'{commit[:12]}-{_digest([commit, line["corpus"], product])}'.lstrip('-')
+    return f'{commit[:12]}-{_digest([commit, corpus, product])}'.lstrip('-')
 
 
 # -- over runs -----------------------------------------------------------------------------

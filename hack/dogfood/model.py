@@ -13,6 +13,8 @@ Verdict = Literal['passed', 'failed', 'blocked', 'deferred', 'skipped', 'infra']
 VERDICTS: Final[tuple[Verdict, ...]] = ('passed', 'failed', 'blocked', 'deferred', 'skipped', 'infra')
 FINAL_VERDICTS: Final[frozenset[Verdict]] = frozenset(('passed', 'failed', 'skipped'))
 
+DECISIONS: Final = ('real', 'intended', 'self-inflicted', 'discoverability')  # of reviewers, about causes
+
 FindingKind = Literal[
     'exit',
     'stdout',

@@ -92,7 +92,7 @@ def show(trend: Trend, console: Console) -> None:
     """On a terminal a line of bars for each figure, then a table; elsewhere the table alone. Flaky ones last."""
     if console.columns is not None and trend.points:
         console.say(*_bars(trend.points, console.columns), '')
-    console.table(_COLUMNS, [Row(_cells(point), _STYLES.get(point.exit, '')) for point in trend.points])
+    console.table(_COLUMNS, [Row(cells(point), _STYLES.get(point.exit, '')) for point in trend.points])
     if trend.flaky:
         console.say('', 'flaky: failed and passed while nothing had changed')
         console.say(*(console.fold(f'  {in_words(one)}', '    ') for one in trend.flaky[:_FLAKY]))
@@ -131,7 +131,8 @@ def bars(values: Iterable[float | None]) -> str:
     return ''.join(' ' if value is None else _BARS[round(value / top * (len(_BARS) - 1))] for value in known)
 
 
-def _cells(point: Point) -> list[str]:
+def cells(point: Point) -> list[str]:
+    """As the tables of a terminal and of the page show a run."""
     return [
         point.run,
         str(point.exit),

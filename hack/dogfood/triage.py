@@ -161,6 +161,11 @@ def _keys(journey: Json, is_root: bool) -> list[_Key]:
             return []
 
 
+def of_finding(journey: Json, finding: Json) -> str:
+    """The fingerprint of the cause that a journey's finding belongs to."""
+    return fingerprint(*_key(journey, finding))
+
+
 def _key(journey: Json, finding: Json) -> _Key:
     number, steps = finding['step'], journey['steps']
     step = steps[number - 1]['run'] if number and number <= len(steps) else ''

@@ -52,6 +52,8 @@ LAYERS = {
         'timeline',
         'salvage',
         'report_page',
+        'beside',
+        'review',
         'start',
         'cli',
         'run_journeys',
