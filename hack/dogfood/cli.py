@@ -25,7 +25,7 @@ STATE: Final = Path('.dogfood')  # below the caller's folder
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    verbs = {'plan', 'start', 'check', 'shard', 'wait', 'report', 'graph', 'explain', 'needs', 'new'}
+    verbs = {'plan', 'start', 'check', 'shard', 'wait', 'report', 'page', 'graph', 'explain', 'needs', 'new'}
     if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
         arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
     asked = _parser().parse_args(arguments)
@@ -139,15 +139,34 @@ def _report(asked: argparse.Namespace) -> int:
             tenants.end_survivors(run_dir)
         path = run_dir.path
         merged = bundle.of_run(path, interrupted=asked.interrupted)
-    with _to_whom_it_may_concern():
-        if asked.format == 'json':
-            shown.say(report.as_json(merged)[:-1])
-        else:
-            report.show(merged, path, shown)
-    report.write(path, merged, _drawn(RunDir(path), merged))
-    if not asked.merge:
-        _remember(asked.state, merged)
+    with _meanwhile(f'{path}/report.html', lambda: _write_page(RunDir(path).page, merged, path)):
+        with _to_whom_it_may_concern():
+            if asked.format == 'json':
+                shown.say(report.as_json(merged)[:-1])
+            else:
+                report.show(merged, path, shown)
+        report.write(path, merged, _drawn(RunDir(path), merged))
+        if not asked.merge:
+            _remember(asked.state, merged)
     return int(merged['exit'])
+
+
+@collector.paused()
+def _page(asked: argparse.Namespace) -> int:
+    from hack.dogfood import salvage
+
+    source = Path(asked.bundle)
+    source = source / 'bundle.json' if source.is_dir() else source
+    bundle, troubles = salvage.read(source)
+    for trouble in troubles:
+        print(f'{source}: {trouble}', file=sys.stderr)
+    target = Path(asked.out or source.with_name('report.html'))
+    try:
+        _write_page(target, bundle, source.parent, troubles)
+    except OSError as error:
+        raise UserError(f'{target}: cannot be written: {error.strerror} (give another --out)', Exit.BROKEN) from error
+    print(target)
+    return Exit.BROKEN if troubles else Exit.GREEN
 
 
 def _graph(asked: argparse.Namespace) -> int:
@@ -318,6 +337,29 @@ def _remember(state: Path, merged: Any) -> None:
             print(f'{state}: durations are not recorded, old runs not removed: {error}', file=sys.stderr)
 
 
+def _write_page(path: Path, bundle: Any, run_dir: Path, troubles: Sequence[str] = ()) -> None:
+    from hack.dogfood import report_page
+
+    report_page.write(path, bundle, run_dir, report_page.Beside(troubles=troubles))
+
+
+@contextlib.contextmanager
+def _meanwhile(what: str, make: Callable[[], None]) -> Iterator[None]:
+    """Make something in a process of its own while the block runs: it takes no time from that, nor can it spoil it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            make()
+        except Exception as error:
+            print(f'{what}: is not made: {type(error).__name__}: {error}', file=sys.stderr, flush=True)
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.waitpid(child, 0)
+
+
 def _drawn(run_dir: RunDir, merged: Any) -> str:
     from hack.dogfood import drawing
 
@@ -372,11 +414,17 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     wait.add_argument('--interrupts', type=_at_least(0), default=0, help=argparse.SUPPRESS)
 
-    report = verb('report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit and summary')
+    report = verb(
+        'report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit, summary and page'
+    )
     report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     report.add_argument('--merge', nargs='+', metavar='DIR', help='run directories brought back from other machines')
     report.add_argument('--interrupted', action='store_true', help='the run was told to stop')
     report.add_argument('--format', choices=('table', 'json'), default='table')
+
+    page = verb('page', _page, 'make report.html of a bundle, as much as can be read of it')
+    page.add_argument('bundle', metavar='BUNDLE', help='bundle.json, or the folder it is in')
+    page.add_argument('--out', metavar='FILE', help='default: report.html beside the bundle')
 
     graph = verb('graph', _graph, 'draw capabilities and chains')
     _selection(graph)

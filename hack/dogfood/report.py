@@ -108,7 +108,11 @@ def show(bundle: Json, path: Path, console: Console) -> None:
     if hints := [*_commands(bundle), *_further(bundle, path)]:
         console.say(*hints, '')
     worst = 'failed' if bundle['totals']['failed'] else 'infra' if bundle['exit'] else 'passed'
-    console.say(console.paint(console.fold(sentence(bundle)), _STYLES[worst]), f'bundle: {path}/bundle.json')
+    console.say(
+        console.paint(console.fold(sentence(bundle)), _STYLES[worst]),
+        f'bundle: {path}/bundle.json',
+        f'report: {path}/report.html',
+    )
 
 
 def sentence(bundle: Json) -> str:
@@ -200,16 +204,11 @@ def _commands(bundle: Json) -> list[str]:
     judged = [journey for journey in bundle['journeys'] if journey['verdict'] not in ('passed', 'skipped')]
     if not judged:
         return []
-    corpus = _corpus(bundle)
-    make, lines = _make(), ['to run one alone:']
-    lines += [
-        f'  {make} dogfood{corpus} ONLY={visible(journey["id"])}'
-        for journey in _ranked(judged, worst_first=True)[:_COMMANDS]
-    ]
+    alone = command(bundle)
+    lines = ['to run one alone:']
+    lines += [f'  {alone}{visible(journey["id"])}' for journey in _ranked(judged, worst_first=True)[:_COMMANDS]]
     if len(judged) > _COMMANDS:
-        lines.append(
-            f'  (and {len(judged) - _COMMANDS} more likewise; what failed: {make} dogfood{corpus} ONLY=@failed)'
-        )
+        lines.append(f'  (and {len(judged) - _COMMANDS} more likewise; what failed: {alone}@failed)')
     return lines
 
 
@@ -229,6 +228,11 @@ def _further(bundle: Json, path: Path) -> list[str]:
     if bundle['exit'] == Exit.INTERRUPTED or bundle['totals']['infra']:
         lines += ['to measure what was not measured:', f'  {_make()} dogfood RESUME={path}']
     return lines
+
+
+def command(bundle: Json) -> str:
+    """What runs a journey of the bundle alone, once its id is appended."""
+    return f'{_make()} dogfood{_corpus(bundle)} ONLY='
 
 
 def _corpus(bundle: Json) -> str:
