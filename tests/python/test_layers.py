@@ -71,6 +71,7 @@ LAYERS = {
         'golden',
         'pool',
     ),
+    'orchestrator': ('scaffold', 'fleet', 'fleet_cli', 'run_fleet'),
 }
 
 # On the map and not yet written. The list only shrinks.
