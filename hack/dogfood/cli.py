@@ -63,7 +63,9 @@ def _start(asked: argparse.Namespace) -> int:
     if asked.resume:
         if asked.only or asked.tiers:
             raise UserError('--resume: goes on with the recorded plan (leave ONLY and TIERS out, or start a new run)')
-        run_dir = start.again(start.find(asked.state, asked.resume), asked.corpus, asked.owner, asked.deadline)
+        run_dir = start.again(
+            start.find(asked.state, asked.resume), asked.corpus, asked.owner, asked.deadline, asked.known
+        )
         print(f'going on with {run_dir.path}', file=sys.stderr)
     else:
         corpus, plan = _planned(asked)
@@ -245,9 +247,11 @@ def _to_whom_it_may_concern() -> Iterator[None]:
 
 
 def _load(paths: Sequence[str]) -> Corpus:
-    from hack.dogfood import journeys
+    from hack.dogfood import decisions, journeys
 
-    return journeys.load(paths or [DEFAULT_CORPUS])
+    corpus = journeys.load(paths or [DEFAULT_CORPUS])
+    decisions.load(decisions.places(paths or [DEFAULT_CORPUS]))  # raises where they are not what they should be
+    return corpus
 
 
 def _planned(asked: argparse.Namespace) -> tuple[Corpus, Plan]:
@@ -280,6 +284,7 @@ def _latest_bundle(state: Path) -> Any:
 
 
 def _asked(asked: argparse.Namespace) -> Any:
+    from hack.dogfood import decisions
     from hack.dogfood.start import Asked
 
     options = Options(
@@ -291,8 +296,10 @@ def _asked(asked: argparse.Namespace) -> Any:
         product_path=_product_path(asked.product_path),
         sandbox=asked.sandbox,
         apart=asked.apart,
+        known=asked.known,
+        in_part=bool(asked.only or asked.tiers),
     )
-    return Asked(options, asked.command, os.getcwd(), asked.owner)
+    return Asked(options, asked.command, os.getcwd(), asked.owner, decisions.places(asked.corpus or [DEFAULT_CORPUS]))
 
 
 def _product_path(path: str | None) -> str | None:
@@ -471,6 +478,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders (default: failed)")
     add('--sandbox', choices=('bwrap',), help='run each chain in a sandbox')
     add('--require-all', action='store_true', help='an absent need is an error, not a skip')
+    add('--known', choices=('allow',), help='failures that a reviewer called intended or self-inflicted do not count')
     add('--report-only', action='store_true', help='exit 0 although the product failed')
     add('--apart', action='store_true', help='shards will run on machines of their own')
     add('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)

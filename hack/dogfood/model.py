@@ -170,6 +170,8 @@ class Options(NamedTuple):
     product_path: str | None = None
     sandbox: str | None = None  # 'bwrap'
     apart: bool = False  # shards run on machines of their own: the merge applies the gates
+    known: str | None = None  # 'allow': what reviewers decided to be no defect of the product's does not fail the run
+    in_part: bool = False  # not all of the corpus was asked for
 
 
 class Plan(NamedTuple):
