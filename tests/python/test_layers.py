@@ -78,7 +78,19 @@ LAYERS = {
         'golden',
         'pool',
     ),
-    'orchestrator': ('scaffold', 'fleet', 'fleet_cli', 'run_fleet'),
+    'orchestrator': (
+        'model',
+        'backends',
+        'phases',
+        'kickoff',
+        'status',
+        'agents',
+        'scaffold',
+        'boot',
+        'fleet',
+        'fleet_cli',
+        'run_fleet',
+    ),
 }
 
 # On the map and not yet written. The list only shrinks.
