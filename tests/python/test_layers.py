@@ -44,7 +44,12 @@ LAYERS = {
         'cli',
         'run_journeys',
     ),
-    'exec_harness': ('golden', 'enclosure', 'pool'),
+    'exec_harness': (
+        'model',
+        'enclosure',
+        'golden',
+        'pool',
+    ),
 }
 
 # On the map and not yet written. The list only shrinks.
