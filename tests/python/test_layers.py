@@ -48,7 +48,10 @@ LAYERS = {
         'model',
         'enclosure',
         'golden',
+        'evidence',
+        'verdicts',
         'pool',
+        'report',
     ),
 }
 
