@@ -351,16 +351,26 @@ def reap() -> bool:
     return True
 
 
-def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
-    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+def outputs(
+    commands: Sequence[Sequence[str]], seconds: float, environment: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """What small programs say, stripped, all asked at once; None of one that fails or is late.
+
+    `environment`: None is our own.
+    """
     until = time.monotonic() + seconds
-    return [_output(child, until) for child in [_ask(command) for command in commands]]
+    return [_output(child, until) for child in [_ask(command, environment) for command in commands]]
 
 
-def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
     except OSError:
         return None

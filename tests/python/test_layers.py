@@ -46,6 +46,9 @@ LAYERS = {
     ),
     'exec_harness': (
         'model',
+        'choice',
+        'events',
+        'adapters',
         'enclosure',
         'golden',
         'evidence',
