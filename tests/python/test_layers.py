@@ -9,7 +9,19 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 LAYERS = {
-    'common': ('collector', 'entry', 'errors', 'files', 'limits', 'process', 'source', 'schema', 'results', 'console'),
+    'common': (
+        'collector',
+        'entry',
+        'errors',
+        'files',
+        'jsonpath',
+        'limits',
+        'process',
+        'source',
+        'schema',
+        'results',
+        'console',
+    ),
     'dogfood': (
         'model',
         'codec',
@@ -46,8 +58,10 @@ LAYERS = {
     ),
     'exec_harness': (
         'model',
-        'choice',
         'events',
+        'templates',
+        'normalise',
+        'choice',
         'adapters',
         'enclosure',
         'golden',
