@@ -443,8 +443,9 @@ class Supervisor:
         owner: str,
         scan: Scan | None = None,
         grace: float = GRACE_SECONDS,
+        keep_bytes: int = KEEP_BYTES // 2,
     ) -> Ran:
-        """Run `argv` to its end or for `seconds`, standard input empty, output captured.
+        """Run `argv` to its end or for `seconds`, standard input empty, `keep_bytes` of each output captured.
 
         Time in which the machine was suspended, or too busy to let the program run though it could,
         does not count against it (within limits).
@@ -452,7 +453,7 @@ class Supervisor:
         Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
         which tells its processes from another owner's.
         """
-        out, err = Captured(scan=scan), Captured(scan=scan)
+        out, err = Captured(keep_bytes, scan), Captured(keep_bytes, scan)
         started = time.monotonic()
         if self.interrupted:
             return Ran(End.INTERRUPTED, None, 0.0, out, err)

@@ -3,13 +3,12 @@
 A row is chosen by what the binary says of itself (`--version`, `exec --help`, `features list`), not by its name.
 """
 
-import json
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hack.common import process
 from hack.common.errors import UserError
@@ -20,11 +19,10 @@ _ANSWERS_WITHIN: Final = 60.0  # seconds; it is asked while the machine may be b
 
 
 class Tool(NamedTuple):
-    """How the model calls a tool of the agent: a function with one decisive argument, or free text."""
+    """What the model calls a tool of the agent."""
 
     name: str
-    argument: str | None  # None: the call is free text
-    is_argv: bool = False  # the argument is a list, and a command line is `bash -lc LINE`
+    argument: str | None = None  # the decisive one of a function; None: the call is free text
 
 
 class Row(NamedTuple):
@@ -56,7 +54,11 @@ ROWS: Final = (
         homes=_HOMES,
         settings=(*_PROVIDER, 'analytics.enabled=false', 'check_for_update_on_startup=false'),
         quiet=('plugins', 'shell_snapshot', 'unbounded_connection_retries'),
-        tools={'shell': Tool('exec_command', 'cmd'), 'apply_patch': Tool('apply_patch', None)},
+        tools={
+            'shell': Tool('exec_command', 'cmd'),
+            'apply_patch': Tool('apply_patch'),
+            'view_image': Tool('view_image', 'path'),
+        },
     ),
     Row(
         family='code',
@@ -66,7 +68,7 @@ ROWS: Final = (
         homes=_HOMES,
         settings=_PROVIDER,
         quiet=(),
-        tools={'shell': Tool('shell', 'command', is_argv=True), 'apply_patch': Tool('apply_patch', 'input')},
+        tools={'shell': Tool('shell_command', 'command'), 'apply_patch': Tool('apply_patch', 'input')},
     ),
 )
 
@@ -92,15 +94,6 @@ class Agent(NamedTuple):
         tools = self.row.tools.items()
         names = {f'tool.{abstract}': tool.name for abstract, tool in tools}
         return names | {f'tool.{abstract}.argument': tool.argument for abstract, tool in tools if tool.argument}
-
-    def call(self, abstract: str, call_id: str, text: str) -> dict[str, Any]:
-        """The item with which a model calls the tool, with a command line or a patch; KeyError: no such tool."""
-        tool = self.row.tools[abstract]
-        if tool.argument is None:
-            return {'type': 'custom_tool_call', 'name': tool.name, 'call_id': call_id, 'input': text}
-        value = ['bash', '-lc', text] if tool.is_argv else text
-        arguments = json.dumps({tool.argument: value}, ensure_ascii=False)
-        return {'type': 'function_call', 'name': tool.name, 'call_id': call_id, 'arguments': arguments}
 
 
 def ask(binary: Path) -> Agent:
