@@ -7,17 +7,17 @@ stand copies in which what changes from run to run is masked, and what was expec
 import json
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common import files
 from hack.common.errors import UserError
+from hack.exec_harness import events
 from hack.exec_harness.model import Finding, Observed, Request, Result, TurnRun
 
 _TRIES: Final = 20
-_TEXT_TYPES: Final = ('agent_message', 'assistant_message')
 
 
 class Normalised(NamedTuple):
@@ -43,6 +43,39 @@ def new_run(out: Path) -> Path:
     raise UserError(f'{out}: every name for a new folder was taken (name another: --out DIR)')
 
 
+class Records:
+    """The records of a run in its folder: what it was, each result as it comes, and how it ended.
+
+    `problem` is why they are not all there; the results are told all the same.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self.problem = ''
+        self._keep(lambda: files.write_json(folder / 'run.json', facts))
+
+    def add(self, result: Result) -> None:
+        self._keep(lambda: _append(self._folder / 'results.jsonl', as_json(result)))
+
+    def close(self, junit: str, status: int) -> None:
+        self._keep(lambda: files.write_atomic(self._folder / 'junit.xml', junit))
+        self._keep(lambda: files.write_atomic(self._folder / 'exit', f'{status}\n'))
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self.problem = self.problem or f'{self._folder}: records cannot be written: {error.strerror}'
+
+
+def _append(path: Path, value: Mapping[str, Any]) -> None:
+    lines = files.JsonLines(path)
+    try:
+        lines.append(value)
+    finally:
+        lines.close()
+
+
 def write(folder: Path, manifest: Mapping[str, Any], observed: Observed, normalised: Normalised) -> None:
     """All that was seen of one attempt; raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,9 +94,13 @@ def write(folder: Path, manifest: Mapping[str, Any], observed: Observed, normali
     files.write_json(folder / 'normalised/requests.json', normalised.requests)
 
 
-def write_verdict(folder: Path, observed: Observed, result: Result) -> None:
-    """What it came to: summary.json, result.json and, where something was found, findings.txt; raises OSError."""
+def write_summary(folder: Path, observed: Observed, result: Result) -> None:
+    """What of all that matters at first sight; raises OSError."""
     files.write_json(folder / 'summary.json', _summary(observed, result.findings))
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """What it came to and, where something was found, that for people; raises OSError."""
     if result.findings:
         files.write_atomic(folder / 'findings.txt', '\n\n'.join(map(in_full, result.findings)) + '\n')
     files.write_json(folder / 'result.json', as_json(result))
@@ -118,14 +155,12 @@ def _request(request: Request) -> dict[str, Any]:
 
 
 def _summary(observed: Observed, findings: Iterable[Finding]) -> dict[str, Any]:
-    events = observed.events
-    items = [event['item'] for event in events if _is_finished(event)]
-    said = [item.get('text', '') for item in items if item.get('type') in _TEXT_TYPES]
+    said = events.messages(observed.events)
     return {
         'returncode': observed.turns[-1].returncode if observed.turns else None,
         'final_answer': said[-1] if said else None,
-        'usage': [event['usage'] for event in events if event.get('type') == 'turn.completed' and 'usage' in event],
-        'commands': [item for item in items if item.get('type') == 'command_execution'],
+        'usage': events.usage(observed.events),
+        'commands': [command._asdict() for command in events.commands(observed.events)],
         'responses_request_count': sum(request.asks_model for request in observed.requests),
         'unused_replies': list(observed.unused_replies),
         'gh_calls': [dict(call) for call in observed.gh_calls],
@@ -133,10 +168,6 @@ def _summary(observed: Observed, findings: Iterable[Finding]) -> dict[str, Any]:
         'git_status': observed.git_status,
         'egress': 'not checked' if observed.egress is None else list(observed.egress),
         'bad_lines': list(observed.bad_lines),
-        'events': [dict(event) for event in events],
+        'events': [dict(event) for event in observed.events],
         'failures': [in_full(finding) for finding in findings],
     }
-
-
-def _is_finished(event: Mapping[str, Any]) -> bool:
-    return event.get('type') == 'item.completed' and isinstance(event.get('item'), dict)

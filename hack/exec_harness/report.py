@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from hack.common import results
-from hack.common.console import Column, Console, Row, visible
+from hack.common.console import Console, counted, visible
 from hack.common.errors import Exit
 from hack.exec_harness import evidence
 from hack.exec_harness.model import Result
 from hack.exec_harness.verdicts import cause
 
 _STYLES: Final = {'passed': 'green', 'skipped': 'cyan', 'infra': 'magenta', 'failed': 'bold red'}
-_WORST_LAST: Final = tuple(_STYLES)  # nearest to the closing sentence, where one looks first
-_COLUMNS: Final = (Column('verdict'), Column('scenario'), Column('time', right=True), Column('cause'))
+_MOST_FINDINGS: Final = 3  # of a scenario, on a screen; all are in its evidence
+_MOST_LINES: Final = 60
 _OUTCOMES: Final[Mapping[str, Literal['passed', 'failure', 'error', 'skipped']]] = {
     'passed': 'passed',
     'failed': 'failure',
@@ -32,14 +32,15 @@ class Run(NamedTuple):
     egress: str  # why it was not checked; empty: it was
     results: Sequence[Result]
     seconds: float
+    problem: str = ''  # of the run's own records
     interrupted: bool = False
 
 
 def exit_status(run: Run) -> Exit:
-    return results.exit_status(_totals(run), interrupted=run.interrupted)
+    return results.exit_status(_totals(run), problems=bool(run.problem), interrupted=run.interrupted)
 
 
-def json_line(result: Result, egress: str) -> str:
+def json_line(result: Result) -> str:
     """One scenario as one line of JSON: what tools for the format read, and our verdict."""
     value: dict[str, Any] = {
         'scenario': result.name,
@@ -52,28 +53,37 @@ def json_line(result: Result, egress: str) -> str:
         'line': result.line,
         'duration_seconds': round(result.seconds, 4),
         'agent_seconds': round(result.agent_seconds, 4),
-        'egress': 'not checked' if egress else 'checked',
     }
     return json.dumps(value, ensure_ascii=False)
 
 
 def line(result: Result, width: int, console: Console) -> str:
-    """One scenario as it ends; `width` is that of the longest name."""
-    verdict, name, time, remark = _cells(result)
-    text = console.fold(f'{verdict:8}  {name:{width}}  {time:>8}  {visible(remark)}'.rstrip(), ' ' * 10)
-    return console.paint(text[:8], _STYLES[verdict]) + text[8:]
+    """One scenario as it ends, in fixed columns; `width` is that of the longest name."""
+    more = len(result.findings) - 1
+    remark = f'{result.cause} (and {more} more)' if more > 0 else result.cause
+    time = f'{result.seconds:.2f}s'
+    text = f'{result.verdict:8}  {visible(result.name):{width}}  {time:>7}  {visible(remark)}'.rstrip()
+    text = console.fold(text, ' ' * 10)
+    return console.paint(text[:8], _STYLES[result.verdict]) + text[8:]
 
 
 def show(run: Run, console: Console) -> None:
-    """The table, and last of all one line that says why the gate is red, or that it is green."""
-    ranked = sorted(run.results, key=lambda result: _WORST_LAST.index(result.verdict))
-    if ranked:
-        console.table(_COLUMNS, [Row(_cells(result), _STYLES[result.verdict]) for result in ranked])
+    """What was found, in full, then figures, and last of all one line that says whether and why the gate is red."""
+    for result in run.results:
+        if result.findings:
+            found = '\n\n'.join(map(evidence.in_full, result.findings[:_MOST_FINDINGS])).splitlines()[:_MOST_LINES]
+            title = f'{visible(result.name)} ({result.path}:{result.line}, evidence: {result.folder})'
+            console.say('', console.paint(title, 'bold'), *(f'  {visible(text)}' for text in found))
     console.say('', console.fold(_figures(run)))
     if run.egress:
         console.say(console.fold(f'egress: not checked ({visible(run.egress)})'))
-    worst = 'passed' if exit_status(run) == Exit.GREEN else 'failed' if _totals(run)['failed'] else 'infra'
-    console.say(console.paint(console.fold(visible(sentence(run))), _STYLES[worst]), f'evidence: {run.folder}')
+    console.say(f'evidence: {run.folder}', console.paint(console.fold(visible(sentence(run))), _style(run)))
+
+
+def _style(run: Run) -> str:
+    if exit_status(run) == Exit.GREEN:
+        return _STYLES['passed']
+    return _STYLES['failed' if _totals(run)['failed'] else 'infra']
 
 
 def sentence(run: Run) -> str:
@@ -86,6 +96,8 @@ def sentence(run: Run) -> str:
         if first:
             also = f' ({totals[verdict]} of {count} {verdict})' if totals[verdict] > 1 else ''
             return f'{colour}: {first.name}: {first.cause}{also}'
+    if run.problem:
+        return f'Not measured: {run.problem}'
     if not totals['passed']:
         return 'Nothing passed, so nothing is verified.'
     return f'Green: {run.agent} keeps its contract in {_words(totals)} of {count} scenarios.'
@@ -110,19 +122,12 @@ def _case(result: Result, agent: str) -> results.Case:
     )
 
 
-def _cells(result: Result) -> tuple[str, str, str, str]:
-    more = len(result.findings) - 1
-    remark = f'{result.cause} (and {more} more)' if more > 0 else result.cause
-    return result.verdict, result.name, f'{result.seconds:.2f}s', remark
-
-
 def _figures(run: Run) -> str:
-    scenarios = f'{len(run.results)} scenario{"" if len(run.results) == 1 else "s"}'
-    sequential = sum(result.seconds for result in run.results)
-    jobs = f'{run.jobs} job{"" if run.jobs == 1 else "s"}'
+    words = _words(_totals(run)) or 'none was run'
+    alone = sum(result.seconds for result in run.results)
     return (
-        f'{scenarios}: {_words(_totals(run)) or "none was run"}; {run.seconds:.1f} s on {jobs}, {sequential:.1f} s one '
-        f'by one; {run.agent} at {run.binary}; exit {int(exit_status(run))}'
+        f'{counted(len(run.results), "scenario")}: {words}; {run.seconds:.1f} s on {counted(run.jobs, "job")}, '
+        f'{alone:.1f} s one by one; {run.agent} at {run.binary}; exit {int(exit_status(run))}'
     )
 
 

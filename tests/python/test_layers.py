@@ -13,6 +13,7 @@ LAYERS = {
         'collector',
         'entry',
         'errors',
+        'arguments',
         'files',
         'jsonpath',
         'limits',
@@ -72,6 +73,8 @@ LAYERS = {
         'evidence',
         'verdicts',
         'pool',
+        'runner',
+        'differences',
         'report',
     ),
 }
