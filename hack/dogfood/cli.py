@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import collector, files
+from hack.common.arguments import Parser, at_least
 from hack.common.console import console, counted
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
@@ -425,16 +426,9 @@ def _drawn(run_dir: RunDir, merged: Any) -> str:
 # -- arguments ---------------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
-    """Misuse is one line and exit 2."""
-
-    def error(self, message: str) -> Any:
-        raise UserError(f'{self.prog}: {message} (see {self.prog} --help)')
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
-    verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=_Parser)
+    parser = Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
+    verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=Parser)
 
     def verb(
         name: str, run: Callable[[argparse.Namespace], int], help: str, prog: str | None = None
@@ -463,11 +457,11 @@ def _parser() -> argparse.ArgumentParser:
 
     shard = verb('shard', _shard, "run one line of a run directory's plan")
     shard.add_argument('run_dir', metavar='RUN_DIR')
-    shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
+    shard.add_argument('index', type=at_least(1), metavar='INDEX', help='which line, from 1')
 
     wait = verb('wait', _wait, 'wait until no shard of a run is at work; a TERM is handed on to them')
     wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
-    wait.add_argument('--interrupts', type=_at_least(0), default=0, help=argparse.SUPPRESS)
+    wait.add_argument('--interrupts', type=at_least(0), default=0, help=argparse.SUPPRESS)
 
     report = verb(
         'report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit, summary and page'
@@ -535,7 +529,7 @@ def _corpus(parser: argparse.ArgumentParser) -> None:
 def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> None:
     _corpus(parser)
     add = parser.add_argument
-    add('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
+    add('--shards', type=at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
     add(
         '--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat, or use commas'
     )
@@ -546,7 +540,7 @@ def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
-    add('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
+    add('--retries', type=at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
     add('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is not measured')
     add('--product-path', metavar='DIR', help='a development build, first on PATH')
     add('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders (default: failed)")
@@ -556,15 +550,6 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add('--report-only', action='store_true', help='exit 0 although the product failed')
     add('--apart', action='store_true', help='shards will run on machines of their own')
     add('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least} on')
-        return int(text)
-
-    return parse
 
 
 def _duration(text: str) -> float:
