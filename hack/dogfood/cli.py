@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import collector, files
-from hack.common.console import console, counted
+from hack.common.console import Console, console, counted
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
 from hack.dogfood.model import TIERS, Corpus, Options, Plan, Record
@@ -20,12 +21,13 @@ from hack.dogfood.rundir import RunDir
 
 DEFAULT_CORPUS: Final = 'journeys'
 _WARNINGS: Final = 20  # that a run shows before it starts
+NOT_JUDGED: Final = '{0}: nobody is at work there, and it was not judged (go on: make dogfood RESUME={0})'
 STATE: Final = Path('.dogfood')  # below the caller's folder
 
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    verbs = {'plan', 'start', 'check', 'shard', 'wait', 'report', 'graph', 'explain', 'needs', 'new'}
+    verbs = {'plan', 'start', 'check', 'shard', 'wait', 'watch', 'report', 'graph', 'explain', 'needs', 'new'}
     if not arguments or (arguments[0] not in verbs and arguments[0] not in ('-h', '--help')):
         arguments = ['plan', *arguments]  # `run_journeys.py CORPUS --shards N`
     asked = _parser().parse_args(arguments)
@@ -125,6 +127,21 @@ def _wait(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+def _watch(asked: argparse.Namespace) -> int:
+    """Show a run that goes on, here or elsewhere, until it is over."""
+    from hack.dogfood import bundle, report, watch
+
+    run_dir = _existing(asked)
+    shown = console(sys.stdout, os.environ)
+    in_bars = shown.cursor and importlib.util.find_spec('rich') is not None
+    form = asked.format or ('view' if in_bars else 'lines')
+    with _to_whom_it_may_concern():
+        if watch.follow(run_dir, shown, form) and form != 'json':
+            merged = bundle.read(run_dir.bundle) if run_dir.exit.exists() else None
+            shown.say(*(report.closing(merged, run_dir.path, shown) if merged else (NOT_JUDGED.format(run_dir.path),)))
+    return Exit.GREEN
+
+
 @collector.paused()
 def _report(asked: argparse.Namespace) -> int:
     from hack.dogfood import bundle, report, tenants
@@ -143,11 +160,23 @@ def _report(asked: argparse.Namespace) -> int:
         if asked.format == 'json':
             shown.say(report.as_json(merged)[:-1])
         else:
-            report.show(merged, path, shown)
+            _show(merged, path, shown)
     report.write(path, merged, _drawn(RunDir(path), merged))
     if not asked.merge:
         _remember(asked.state, merged)
     return int(merged['exit'])
+
+
+def _show(merged: Any, path: Path, shown: Console) -> None:
+    """The report for people; in continuous integration also what its server puts at the journeys' places."""
+    from hack.dogfood import annotations, report
+
+    if not annotations.is_wanted(os.environ):
+        report.show(merged, path, shown)
+        return
+    with annotations.guard(shown):
+        report.show(merged, path, shown)
+    annotations.say(merged, path, shown)
 
 
 def _graph(asked: argparse.Namespace) -> int:
@@ -371,6 +400,10 @@ def _parser() -> argparse.ArgumentParser:
     wait = verb('wait', _wait, 'wait until no shard of a run is at work; a TERM is handed on to them')
     wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     wait.add_argument('--interrupts', type=_at_least(0), default=0, help=argparse.SUPPRESS)
+
+    watch = verb('watch', _watch, 'show a run while it goes on, until it is over; reads only')
+    watch.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
+    watch.add_argument('--format', choices=('lines', 'json'), help='a journey a line (default: bars, on a terminal)')
 
     report = verb('report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit and summary')
     report.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
