@@ -16,6 +16,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @dogfood *variables:
     {{ make }} dogfood "$@"
 
+# Look on at a run that goes on elsewhere, until it is over; reads only
+[no-cd]
+@watch *variables:
+    {{ make }} watch "$@"
+
 # Print the plan, a shard a line
 [no-cd]
 @plan *variables:
