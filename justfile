@@ -36,6 +36,21 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @explain *variables:
     {{ make }} explain "$@"
 
+# Show how the last runs went: rates, durations, signal to noise, flaky journeys
+[no-cd]
+@trend *variables:
+    {{ make }} trend "$@"
+
+# Show what changed from one run to another
+[no-cd]
+@compare *variables:
+    {{ make }} compare "$@"
+
+# Group what did not pass in a run by its cause, with what reviewers decided
+[no-cd]
+@triage *variables:
+    {{ make }} triage "$@"
+
 # Write a commented corpus to start from
 [no-cd]
 @new-journeys *variables:

@@ -236,6 +236,11 @@ def compile_templates() -> None:
         templates.get_template(name)
 
 
+def fragment(template: str, **values: Any) -> Markup:
+    """Markup for `Beside`, made of a template of the page's own folder."""
+    return Markup(_templates().get_template(template).render(values))
+
+
 def _templates(cache: BytecodeCache | None = None) -> Environment:
     templates = Environment(
         loader=FileSystemLoader(_FOLDER),

@@ -39,6 +39,11 @@ _RUN: Final[Shape] = {
     'product': {},
     'options': {},
 }
+_TRIAGE: Final[Shape] = {'causes': [], 'stale': [], 'allowed': [], 'faults': []}
+_CAUSE: Final[Shape] = {
+    'fingerprint': '', 'blames': '', 'kind': '', 'step': '', 'message': '', 'journeys': [], 'waiting': [],
+}  # fmt: skip
+_DECISION: Final[Shape] = {'decision': '', 'note': '', 'decided': '', 'cause': '', 'path': '', 'line': 0}
 _NULLABLE: Final = frozenset(('exit', 'step'))
 _SPACE: Final = re.compile(r'[\s,:]*')
 
@@ -62,7 +67,7 @@ def read(path: Path) -> Salvaged:
         troubles.append(f'The bundle is cut off or damaged ({error}): what stands before that is shown.')
     if not isinstance(said, dict) or not said.keys() & {'journeys', 'run', 'format'}:
         raise UserError(f'{path}: is no bundle (give the bundle.json of a run)')
-    return _whole(said, troubles)
+    return whole(said, troubles)
 
 
 def _until_it_breaks(text: str) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def _entries(text: str, at: int, value: Callable[[int], tuple[Any, int]], into: 
         into.append(entry)
 
 
-def _whole(said: Json, troubles: list[str]) -> Salvaged:
+def whole(said: Json, troubles: list[str]) -> Salvaged:
     """Every key that a page looks at, with a value of its type."""
     misfits: Counter[str] = Counter()
     if said.get('format') != FORMAT:
@@ -122,9 +127,21 @@ def _whole(said: Json, troubles: list[str]) -> Salvaged:
     bundle['problems'] = [
         _fitted(one, _FINDING, 'problems', misfits) for one in _mappings(bundle['problems'], 'problems', misfits)
     ]
+    if 'triage' in said:
+        bundle['triage'] = _triage(said, misfits)
     bundle['totals'] = totals(journey['verdict'] for journey in bundle['journeys'])
     troubles += [f'{count} × {what}: left out, or shown as empty.' for what, count in misfits.items()]
     return Salvaged(bundle, (*troubles, *_contradictions(said, bundle)))
+
+
+def _triage(said: Json, misfits: Counter[str]) -> dict[str, Any]:
+    fitted = _fitted(said['triage'] if isinstance(said['triage'], dict) else {}, _TRIAGE, 'triage', misfits)
+    for key, shape in (('causes', _CAUSE), ('stale', _DECISION)):
+        fitted[key] = [_fitted(one, shape, key, misfits) for one in _mappings(fitted[key], key, misfits)]
+    for cause in fitted['causes']:
+        decision = cause.get('decision')
+        cause['decision'] = _fitted(decision, _DECISION, 'decisions', misfits) if isinstance(decision, dict) else None
+    return fitted
 
 
 def _journey(said: Json, misfits: Counter[str]) -> dict[str, Any]:

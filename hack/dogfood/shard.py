@@ -16,6 +16,7 @@ from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, v
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
+from hack.dogfood.machine import Memory
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,
@@ -113,6 +114,7 @@ class Shard:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.memory = Memory()
         self.asked: set[str] = set()  # features whose product has said its version
         gates = () if self.options.apart else job.gates  # of shards on machines of their own the merge takes care
         self.gates = Gates(run_dir, gates, job.shard, supervisor, self.deadline, patience)
@@ -390,7 +392,15 @@ class Shard:
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
-            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
+            self.supervisor,
+            self.bash,
+            space,
+            environment,
+            self.deadline,
+            self.run_dir.path,
+            self.mask,
+            self.memory,
+            box,
         )
         event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]

@@ -287,6 +287,7 @@ def test_junit_counts_as_the_bundle_does() -> None:
         'late': [('skipped', 'deferred', 'the smoke gate build did not pass')],
     }
     properties = {item.get('name'): item.get('value') for item in cases['build'].iter('property')}
+    assert str(properties.pop('fingerprint')).startswith('stdout-')
     assert properties == {'tier': 'smoke', 'chain': 'build', 'shard': '1', 'flaky': 'true', 'strength': 'exit-only'}
     assert (cases['use'].get('file'), cases['use'].get('line'), cases['use'].get('time')) == (
         'journeys/images.yaml',
