@@ -143,6 +143,10 @@ mutate: setup ## Mutate the deciding modules and print what the tests let live
 bench: setup ## Measure speed beside the peers, installed into .venv-bench
 	@tests/bench/bench.sh
 
+.PHONY: pictures
+pictures: setup ## Make the pictures of the README again
+	@hack/pictures.sh
+
 ##@ This Makefile
 
 .PHONY: help

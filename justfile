@@ -111,6 +111,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @bench *variables:
     {{ make }} bench "$@"
 
+# Make the pictures of the README again
+[no-cd]
+@pictures *variables:
+    {{ make }} pictures "$@"
+
 # Remove caches; .venv and the runs in .dogfood/ stay
 [no-cd]
 @clean *variables:
