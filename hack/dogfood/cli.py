@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from hack.common import collector, files
 from hack.common.arguments import Parser, at_least
-from hack.common.console import console, counted
+from hack.common.console import Console, console, counted
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
 from hack.dogfood.model import DECISIONS, TIERS, Corpus, Options, Plan, Record
@@ -21,6 +22,7 @@ from hack.dogfood.rundir import RunDir
 
 DEFAULT_CORPUS: Final = 'journeys'
 _WARNINGS: Final = 20  # that a run shows before it starts
+NOT_JUDGED: Final = '{0}: nobody is at work there, and it was not judged (go on: make dogfood RESUME={0})'
 STATE: Final = Path('.dogfood')  # below the caller's folder
 _DECIDE: Final = 'triage decide'
 
@@ -28,7 +30,7 @@ _DECIDE: Final = 'triage decide'
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
     verbs = {
-        *('plan', 'start', 'check', 'shard', 'wait', 'report', 'page', 'graph', 'explain', 'needs', 'new'),
+        *('plan', 'start', 'check', 'shard', 'wait', 'watch', 'report', 'page', 'graph', 'explain', 'needs', 'new'),
         *('trend', 'compare', 'triage'),
     }
     if arguments[:2] == ['triage', 'decide']:
@@ -135,6 +137,21 @@ def _wait(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+def _watch(asked: argparse.Namespace) -> int:
+    """Show a run that goes on, here or elsewhere, until it is over."""
+    from hack.dogfood import bundle, report, watch
+
+    run_dir = _existing(asked)
+    shown = console(sys.stdout, os.environ)
+    in_bars = shown.cursor and importlib.util.find_spec('rich') is not None
+    form = asked.format or ('view' if in_bars else 'lines')
+    with _to_whom_it_may_concern():
+        if watch.follow(run_dir, shown, form) and form != 'json':
+            merged = bundle.read(run_dir.bundle) if run_dir.exit.exists() else None
+            shown.say(*(report.closing(merged, run_dir.path, shown) if merged else (NOT_JUDGED.format(run_dir.path),)))
+    return Exit.GREEN
+
+
 @collector.paused()
 def _report(asked: argparse.Namespace) -> int:
     from hack.dogfood import bundle, report, tenants
@@ -155,7 +172,7 @@ def _report(asked: argparse.Namespace) -> int:
             if asked.format == 'json':
                 shown.say(report.as_json(merged)[:-1])
             else:
-                report.show(merged, path, shown)
+                _show(merged, path, shown)
         report.write(path, merged, _drawn(RunDir(path), merged))
         if not asked.merge:
             _remember(asked.state, merged)
@@ -178,6 +195,18 @@ def _page(asked: argparse.Namespace) -> int:
         raise UserError(f'{target}: cannot be written: {error.strerror} (give another --out)', Exit.BROKEN) from error
     print(target)
     return Exit.BROKEN if troubles else Exit.GREEN
+
+
+def _show(merged: Any, path: Path, shown: Console) -> None:
+    """The report for people; in continuous integration also what its server puts at the journeys' places."""
+    from hack.dogfood import annotations, report
+
+    if not annotations.is_wanted(os.environ):
+        report.show(merged, path, shown)
+        return
+    with annotations.guard(shown):
+        report.show(merged, path, shown)
+    annotations.say(merged, path, shown)
 
 
 def _graph(asked: argparse.Namespace) -> int:
@@ -463,6 +492,10 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
     wait.add_argument('--interrupts', type=at_least(0), default=0, help=argparse.SUPPRESS)
 
+    watch = verb('watch', _watch, 'show a run while it goes on, until it is over; reads only')
+    watch.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
+    watch.add_argument('--format', choices=('lines', 'json'), help='a journey a line (default: bars, on a terminal)')
+
     report = verb(
         'report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit, summary and page'
     )
@@ -500,7 +533,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _looking_back(verb: Callable[..., argparse.ArgumentParser]) -> None:
     trend = verb('trend', _trend, 'how the last runs went: pass, flake and infra rates, duration, signal to noise')
-    trend.add_argument('--last', type=_at_least(1), default=20, metavar='N', help='runs (default: 20)')
+    trend.add_argument('--last', type=at_least(1), default=20, metavar='N', help='runs (default: 20)')
     trend.add_argument('--format', choices=('text', 'json'), default='text')
 
     a_run = "a run's folder, bundle.json or id, `latest` or `previous`"

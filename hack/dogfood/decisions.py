@@ -3,7 +3,6 @@
 A decision is a person's word about a fingerprint (`triage`). It changes no verdict.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -158,9 +157,12 @@ def _fields(said: Mapping[str, str], indent: int) -> list[str]:
 
 
 def _scalar(value: str) -> str:
-    """Plain where YAML reads it as this very text, else as JSON has it."""
+    """Plain where YAML reads it as this very text, else in double quotes, with escapes for what cannot be seen."""
     is_plain = re.fullmatch(r"[A-Za-z][\w .,;()'/-]*[\w.)]", value) and _plain(f'a: {value}') == {'a': value}
-    return value if is_plain else json.dumps(value, ensure_ascii=not value.isprintable())
+    if is_plain:
+        return value
+    signs = (f'\\{sign}' if sign in '"\\' else sign if sign.isprintable() else f'\\U{ord(sign):08x}' for sign in value)
+    return f'"{"".join(signs)}"'
 
 
 def _said(decision: Decision) -> dict[str, str]:

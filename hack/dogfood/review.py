@@ -99,6 +99,7 @@ def decide(state: Path, name: str, fingerprint: str, word: str, note: str) -> in
         raise UserError(f'{fingerprint}: no cause in {said["run"]["id"]} has it (run_journeys.py triage lists them)')
     path = next((path for path in paths if cause is None or _is_beside(path, cause, said)), paths[0])
     text = ' '.join(f'{cause["step"]}: {cause["message"]}'.split())[:_SHOWN] if cause else ''
+    note = note.encode('utf-8', 'replace').decode()
     decisions.keep(path, fingerprint, Decision(word, note, f'{datetime.now(UTC):%Y-%m-%d}', text))
     print(f'{path}: {fingerprint} is {word} (run_journeys.py report shows it in the reports of a run)')
     return Exit.GREEN

@@ -44,11 +44,9 @@ def _search(path: Path, target: Path, before: Sequence[Link]) -> tuple[Link, ...
         if link.leads_to == target:
             return (*before, link)
     seen = {link.path for link in before} | {path}
-    for link in links:
-        if link.leads_to not in seen and link.leads_to.is_file() and len(before) < _LONGEST:
-            if found := _search(link.leads_to, target, (*before, link)):
-                return found
-    return None
+    further = [link for link in links if link.leads_to not in seen and link.leads_to.is_file()]
+    chains = (_search(link.leads_to, target, (*before, link)) for link in further if len(before) < _LONGEST)
+    return next((found for found in chains if found), None)
 
 
 def _links(path: Path) -> Iterator[Link]:

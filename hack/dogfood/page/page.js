@@ -104,6 +104,10 @@
     search.value = said.get('text') ?? '';
     apply();
   };
+  const show = (target) => {
+    target.scrollIntoView();
+    requestAnimationFrame(() => target.scrollIntoView()); // what comes into view may be higher than was thought
+  };
   const follow = () => {
     if (location.hash.startsWith('#?')) return filterBy(location.hash.slice(2));
     const target = document.getElementById(location.hash.slice(1));
@@ -111,10 +115,10 @@
     const row = target.closest('.j');
     if (row?.hidden || row?.closest('.group').hidden) filterBy('');
     for (let box = target.closest('details'); box; box = box.parentElement.closest('details')) box.open = true;
-    if (!row) return target.scrollIntoView();
+    if (!row) return show(target);
     unfold(row);
     row.firstElementChild.focus({ preventScroll: true });
-    row.scrollIntoView();
+    show(row);
   };
 
   const refresh = () => {

@@ -201,9 +201,9 @@ def test_a_journey_tells_all_that_is_recorded_of_it(browser: Browser, path: Path
             'pen 1\nink 3',
         ):
             assert part in text
-        assert more.locator('del').inner_text() == 'ink 2'
-        assert more.locator('ins').inner_text() == 'ink 3'
-        assert more.locator('del mark').inner_text() == '2'
+        assert more.locator('.expected').inner_text() == 'ink 2'
+        assert more.locator('.observed').inner_text() == 'ink 3'
+        assert more.locator('.expected mark').inner_text() == '2'
         facts = dict(zip(more.locator('dt').all_inner_texts(), more.locator('dd').all_inner_texts(), strict=True))
         assert re.fullmatch(r'make -C \S+ dogfood JOURNEYS=\S+ ONLY=bill-is-right( Copy)?', facts['Run it alone'])
         assert facts['Requires'] == 'shop-open ← shop-opens'
@@ -528,7 +528,7 @@ def test_a_bad_bundle_is_told_and_the_rest_is_shown(
     assert said in done.err
     with open_page(browser, tmp_path / 'report.html', '#journey-bill-is-right') as opened:
         assert said in opened.page.locator('.trouble').first.inner_text()
-        assert opened.page.locator('#journey-bill-is-right ins').inner_text() == 'ink 3'
+        assert opened.page.locator('#journey-bill-is-right .observed').inner_text() == 'ink 3'
         assert opened.errors == []
 
 
