@@ -362,6 +362,24 @@ def outputs(
     return [_output(child, until) for child in [_ask(command, environment) for command in commands]]
 
 
+def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
+    """What a filter makes of `given`, or what it had written when its time was up; None where it cannot be run."""
+    try:
+        done = subprocess.run(
+            command,
+            input=given.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+    except subprocess.TimeoutExpired as late:
+        return (late.stdout or b'').decode('utf-8', 'replace')
+    return done.stdout.decode('utf-8', 'replace')
+
+
 def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(

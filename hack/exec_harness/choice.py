@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hack.common.errors import Exit, UserError
+from hack.common.process import which
 
 PINNED: Final = ('0.99.0', '0.142.3', '0.169.0')  # the adapters are proved with these; the first is the default
 OWN_BUILD: Final = Path('code-rs/target/dev-fast/code')
@@ -14,12 +15,14 @@ _INSTALLER: Final = Path(__file__).with_name('install_agent.sh')
 
 
 def agent_binary(environment: Mapping[str, str], working_folder: Path) -> Path:
-    """The agent's path: AGENT_BIN, or the build of the repository around `working_folder`, or AGENT_VERSION of Codex.
+    """The agent's path: AGENT_BIN, or the build of the repository around the folder, or Codex in version AGENT_VERSION.
 
-    Installs the pinned one on first use. Raises UserError where the one that is meant is not to be had.
+    AGENT_BIN is a path or a command on PATH. The pinned one is installed on first use. Raises UserError where the one
+    that is meant is not to be had.
     """
     if named := environment.get('AGENT_BIN'):
-        return working_folder / os.path.expanduser(named)
+        found = which(named, environment.get('PATH', os.defpath)) if '/' not in named else None
+        return Path(found) if found else working_folder / os.path.expanduser(named)
     repository = _repository(working_folder)
     if not environment.get('AGENT_VERSION') and repository and (repository / OWN_BUILD.parts[0]).is_dir():
         built = repository / OWN_BUILD

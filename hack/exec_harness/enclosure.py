@@ -65,18 +65,32 @@ class Enclosure:
         self._streams = [_name_server(family, socket.SOCK_STREAM) for family in _families()]
         self._seen: dict[str, None] = {}
         self._stopped, self._stop = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
+        self._all_seen = threading.Event()
+        self._crash: BaseException | None = None
+        threading.Thread(target=self._live, daemon=True).start()
 
     def stop(self) -> tuple[str, ...]:
-        """What was looked up or reached for outside, each once, in order; call it when the programs have ended."""
+        """What was looked up (`a.example`) or reached for (`203.0.113.9:443`) outside, each once, in order.
+
+        Call it when the programs have ended. Other ways than TCP are named: `203.0.113.9:123/udp`.
+        """
         os.write(self._stop, b'.')
-        self._thread.join()
+        self._all_seen.wait()
+        os.close(self._stop)
+        if self._crash:
+            raise RuntimeError('the watch over the network came to a bad end') from self._crash
+        return tuple(self._seen)
+
+    def _live(self) -> None:
+        try:
+            self._watch()
+        except BaseException as error:
+            self._crash = error
+        self._all_seen.set()
+        # The kernel takes its time to close a packet socket (10 ms): nobody waits for that here.
         for each in (self._packets, *self._datagrams, *self._streams):
             each.close()
-        os.close(self._stop)
         os.close(self._stopped)
-        return tuple(self._seen)
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -88,8 +102,15 @@ class Enclosure:
                 return
             for descriptor in ready:
                 if descriptor != self._stopped:
-                    with contextlib.suppress(OSError):  # a client that went away
-                        self._hear(sockets[descriptor])
+                    self._hear_out(sockets[descriptor])
+
+    def _hear_out(self, ready: socket.socket) -> None:
+        try:
+            self._hear(ready)
+        except OSError:  # a client that went away
+            pass
+        except Exception:  # nothing that is on its way elsewhere goes unseen, whatever it is
+            self._note('something that cannot be read')
 
     def _hear(self, ready: socket.socket) -> None:
         if ready is self._packets:
@@ -110,7 +131,7 @@ class Enclosure:
             self._note(f'port {_DNS}, with what is no question')
             return b''
         if asked.name != 'localhost' and not asked.name.endswith('.localhost'):
-            self._note(f'look-up of {asked.name}')
+            self._note(asked.name)
         return query[:2] + struct.pack('!5H', _NOT_FOUND, 1, 0, 0, 0) + asked.section
 
     def _note(self, what: str | None) -> None:
@@ -169,16 +190,16 @@ def destination(packet: bytes) -> str | None:
     if protocol in _HOUSEKEEPING:
         return None
     if protocol in _ECHO_REQUESTS:
-        return f'{address} (ping)' if data[0] == _ECHO_REQUESTS[protocol] else None
+        return f'{address}/ping' if data[0] == _ECHO_REQUESTS[protocol] else None
     if protocol not in (_TCP, _UDP):
-        return f'{address} (protocol {protocol})'
+        return f'{address}/protocol-{protocol}'
     source, port = struct.unpack('!HH', data[:4])
     if _DNS in (source, port):
         return None
     if protocol == _UDP:
-        return f'{address}:{port} (udp)'
+        return f'{address}:{port}/udp'
     begins = data[13] & 0x12 == 0x02  # SYN without ACK
-    return f'{address}:{port} (tcp)' if begins else None
+    return f'{address}:{port}' if begins else None
 
 
 # -- setting it up -------------------------------------------------------------------------

@@ -90,7 +90,6 @@ def remove(place: Place) -> None:
 def environment(place: Place, row: Row, path: str, given: Mapping[str, str]) -> dict[str, str]:
     """All that the agent finds in its environment; `path`: where programs are; `given`: the scenario's, which wins."""
     fixed = {
-        'PATH': f'{place.bin}:{path}',
         'LANG': 'C.UTF-8',
         'TZ': 'UTC',
         'TERM': 'dumb',
@@ -104,7 +103,8 @@ def environment(place: Place, row: Row, path: str, given: Mapping[str, str]) -> 
         'GIT_CEILING_DIRECTORIES': str(place.root),
         'GIT_CONFIG_NOSYSTEM': '1',
     }
-    return fixed | dict.fromkeys(row.homes, str(place.config)) | dict(given)
+    path = given.get('PATH', path)
+    return {**fixed, **dict.fromkeys(row.homes, str(place.config)), **given, 'PATH': f'{place.bin}:{path}'}
 
 
 def furnish(place: Place, scenario: Scenario, supervisor: Supervisor, caller: Mapping[str, str]) -> None:
@@ -164,8 +164,8 @@ def _copy(source: Path, target: Path) -> None:
 def _commit(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) -> None:
     """Make the workspace a repository in which all is committed; an identity stands in it, for the agent's own."""
     _git(place, supervisor, caller, 'init', '--quiet', '--template=', '--initial-branch=main')
-    _git(place, supervisor, caller, 'config', 'user.name', 'dogfood')
-    _git(place, supervisor, caller, 'config', 'user.email', 'dogfood@localhost')
+    with open(place.workspace / '.git/config', 'a') as config:
+        config.write('[user]\n\tname = dogfood\n\temail = dogfood@localhost\n')
     _git(place, supervisor, caller, 'add', '--all')
     _git(place, supervisor, caller, 'commit', '--quiet', '--allow-empty', '--message=fixture')
 

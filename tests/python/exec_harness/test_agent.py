@@ -12,11 +12,13 @@ import pytest
 from hack.common import process
 from hack.common.process import End, Supervisor
 from hack.exec_harness import adapters, agent, enclosure, events, place
+from hack.exec_harness.adapters import Agent
 from hack.exec_harness.model import Scenario, Turn, TurnRun
 from hack.exec_harness.place import Place
-from tests.python.exec_harness.agents import CODEX, STUB, needs_codex
+from tests.python.exec_harness.agents import CODEX, REAL, STUB, needs_codex
 
 OBSTACLE = enclosure.obstacle()
+needs_enclosure = pytest.mark.skipif(OBSTACLE is not None, reason=f'no enclosure on this machine: {OBSTACLE}')
 NOBODY_LISTENS = 'http://127.0.0.1:9/v1'
 
 
@@ -35,8 +37,8 @@ def scenario(*prompts: str, **more: object) -> Scenario:
     return made._replace(**more)  # type: ignore[arg-type]
 
 
-def run(there: Place, asked: Scenario, binary: Path = STUB) -> tuple[TurnRun, ...]:
-    known = adapters.ask(binary)
+def run(there: Place, asked: Scenario, binary: Path | Agent = STUB) -> tuple[TurnRun, ...]:
+    known = binary if isinstance(binary, Agent) else adapters.ask(binary)
     environment = place.environment(there, known.row, os.environ['PATH'], asked.env)
     return agent.run(known, asked, there, environment, NOBODY_LISTENS, Supervisor())
 
@@ -153,7 +155,7 @@ def test_what_is_no_program_did_not_start(there: Place, tmp_path: Path) -> None:
     assert b'No such file' in turn.stderr
 
 
-def enclosed(there: Place, *prompts: str, binary: Path = STUB) -> tuple[list[int | None], list[str]]:
+def enclosed(there: Place, *prompts: str, binary: Path | Agent = STUB) -> tuple[list[int | None], list[str]]:
     """The exit statuses of the turns, and what was seen of their network."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
@@ -168,16 +170,16 @@ def enclosed(there: Place, *prompts: str, binary: Path = STUB) -> tuple[list[int
     return statuses, seen
 
 
-@pytest.mark.skipif(OBSTACLE is not None, reason=f'no enclosure on this machine: {OBSTACLE}')
+@needs_enclosure
 def test_an_attempt_to_reach_the_world_is_seen(there: Place) -> None:
     """Defect 10: egress was not noticed."""
     assert enclosed(there, 'say nothing', 'look-up api.example.com', 'connect 198.51.100.7:443') == (
         [0, 0, 0],
-        ['look-up of api.example.com', '198.51.100.7:443 (tcp)'],
+        ['api.example.com', '198.51.100.7:443'],
     )
 
 
-@pytest.mark.skipif(OBSTACLE is not None, reason=f'no enclosure on this machine: {OBSTACLE}')
+@needs_enclosure
 def test_the_enclosure_is_the_workers_alone(there: Place) -> None:
     with socket.create_server(('127.0.0.1', 0)) as server:
         server.settimeout(1)
@@ -202,7 +204,19 @@ def test_the_real_agent_runs_below_a_path_with_spaces_and_leaves_the_home_alone(
     assert list(user.iterdir()) == []
 
 
-@needs_codex
-@pytest.mark.skipif(OBSTACLE is not None, reason=f'no enclosure on this machine: {OBSTACLE}')
-def test_the_real_agent_reaches_for_nothing_but_its_api(there: Place) -> None:
-    assert enclosed(there, 'say hello', binary=CODEX) == ([1], [])
+@needs_enclosure
+@pytest.mark.parametrize('version', REAL)
+def test_a_real_agent_reaches_for_nothing_but_its_api(there: Place, version: str) -> None:
+    if not REAL[version].exists():
+        pytest.skip(f'Codex {version} is not installed')
+    assert enclosed(there, 'say hello', binary=REAL[version]) == ([1], [])
+
+
+@needs_enclosure
+@pytest.mark.parametrize('version', ['0.142.3', '0.169.0'])
+def test_a_real_agent_that_is_not_told_to_be_quiet_is_seen(there: Place, version: str) -> None:
+    if not REAL[version].exists():
+        pytest.skip(f'Codex {version} is not installed')
+    known = adapters.ask(REAL[version])
+    loud = known._replace(features=known.features - {'plugins'})
+    assert 'github.com' in enclosed(there, 'say hello', binary=loud)[1]

@@ -24,6 +24,8 @@ def test_the_one_that_is_named_wins(tmp_path: Path) -> None:
     a_repository(tmp_path, built=True)
     assert choice.agent_binary({'AGENT_BIN': '/x/agent', 'AGENT_VERSION': '1.2.3'}, tmp_path) == Path('/x/agent')
     assert choice.agent_binary({'AGENT_BIN': 'bin/agent'}, tmp_path) == tmp_path / 'bin/agent'
+    assert choice.agent_binary({'AGENT_BIN': 'sh', 'PATH': '/bin'}, tmp_path) == Path('/bin/sh')
+    assert choice.agent_binary({'AGENT_BIN': 'nowhere', 'PATH': '/bin'}, tmp_path) == tmp_path / 'nowhere'
 
 
 def test_a_repository_that_builds_its_own_is_tested_with_that(tmp_path: Path) -> None:
