@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any, Final, NamedTuple
 
+from hack.common import jsonpath
 from hack.common.process import Scan, line_around
 from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
@@ -202,39 +203,13 @@ def _json(check: TextCheck, text: str, violated: Callable[[str], Finding]) -> li
     found = []
     for path, wanted in check.json:
         try:
-            value = _at(document, path)
-        except (KeyError, IndexError, TypeError):
+            value = jsonpath.value_at(document, path)
+        except LookupError:
             found.append(violated(f'has {path}: {_compact(wanted)} (there is no {path})'))
             continue
-        if not _same(value, wanted):
+        if not jsonpath.same(value, wanted):
             found.append(violated(f'has {path}: {_compact(wanted)} (it is {_compact(value)})'))
     return found
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    """Equality as JSON has it: to Python, 1 == True."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in value)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
-
-
-def json_path(path: str) -> list[str | int]:
-    """`a.b[0]` as keys and indexes; raises ValueError. A path may start with an index: `[0].name`."""
-    if not re.fullmatch(r'(?:[^.\[\]]+|\[-?\d+\])(?:\.[^.\[\]]+|\[-?\d+\])*', path):
-        raise ValueError(f'not a path like a.b[0]: {path!r}')
-    return [int(index) if index else key for key, index in re.findall(r'([^.\[\]]+)|\[(-?\d+)\]', path)]
-
-
-def _at(document: Any, path: str) -> Any:
-    for key in json_path(path):
-        match key, document:
-            case (str(), dict()) | (int(), list()):
-                document = document[key]
-            case _:
-                raise TypeError
-    return document
 
 
 def _file(check: FileCheck, seen: FileSeen) -> list[Finding]:

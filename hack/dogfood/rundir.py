@@ -60,6 +60,10 @@ class RunDir(NamedTuple):
         return self.path / 'summary.md'
 
     @property
+    def page(self) -> Path:
+        return self.path / 'report.html'
+
+    @property
     def exit(self) -> Path:
         return self.path / 'exit'
 

@@ -16,6 +16,7 @@ from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, v
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
+from hack.dogfood.machine import Memory
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,
@@ -113,12 +114,14 @@ class Shard:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.memory = Memory()
         self.asked: set[str] = set()  # features whose product has said its version
         gates = () if self.options.apart else job.gates  # of shards on machines of their own the merge takes care
         self.gates = Gates(run_dir, gates, job.shard, supervisor, self.deadline, patience)
         self.lodging = Lodging(run_dir, job.shard, its_run.id, environment.get('TMPDIR') or '/tmp', self.options.keep)
         self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
         events, damaged = files.heal_jsonl(run_dir.results(job.shard))
+        self.is_resumed = bool(events or damaged or os.listdir(run_dir.chains))
         self.before = progress.read(events, self.boot, whole=not damaged)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
         self.results = JsonLines(run_dir.results(job.shard))
@@ -382,13 +385,22 @@ class Shard:
         if before and chain.goes_on:
             space = self.lodging.workspace(name, chain.number, chain.attempt, before.folder)
         else:
-            self.lodging.remove_earlier(name, before.folder if before else None)
+            if self.is_resumed:
+                self.lodging.remove_earlier(name, before.folder if before else None)
             chain.attempt += 1
             space = self.lodging.fresh(name, chain.number, chain.attempt)
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
-            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
+            self.supervisor,
+            self.bash,
+            space,
+            environment,
+            self.deadline,
+            self.run_dir.path,
+            self.mask,
+            self.memory,
+            box,
         )
         event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]

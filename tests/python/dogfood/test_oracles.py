@@ -1,7 +1,6 @@
 """Tables: what was expected and seen → the findings, word for word."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -380,36 +379,7 @@ def test_what_is_nested_deeper_than_can_be_read_is_no_json() -> None:
     assert (kind, expected[:30]) == ('stdout', 'standard output is JSON (maxim')
 
 
-@pytest.mark.parametrize(
-    ('path', 'keys'),
-    [
-        ('a', ['a']),
-        ('a.b[0]', ['a', 'b', 0]),
-        ('[3].a b[-1][2]', [3, 'a b', -1, 2]),
-        ('0.1', ['0', '1']),
-    ],
-)
-def test_json_path(path: str, keys: list[str | int]) -> None:
-    assert oracles.json_path(path) == keys
-
-
-@pytest.mark.parametrize(
-    'path', ['', '.', 'a.', '.a', 'a..b', 'a[', 'a[]', 'a[x]', 'a[0]b', 'a]', '[0', 'a.[0]', 'a[--1]']
-)
-def test_no_json_path(path: str) -> None:
-    with pytest.raises(ValueError, match=f'^not a path like a\\.b\\[0\\]: {re.escape(repr(path))}$'):
-        oracles.json_path(path)
-
-
 KEYS = st.text(st.characters(exclude_characters='.[]', exclude_categories=['Cs']), min_size=1)
-
-
-@given(st.lists(KEYS | st.integers(), min_size=1))
-def test_json_paths_that_are_written_down_are_read_back(keys: list[str | int]) -> None:
-    path = ''.join(f'[{key}]' if isinstance(key, int) else f'.{key}' for key in keys).removeprefix('.')
-    assert oracles.json_path(path) == keys
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),

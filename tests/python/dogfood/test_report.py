@@ -19,49 +19,22 @@ from hack.common.errors import UserError
 from hack.dogfood import bundle, report
 from tests.python import runs
 from tests.python.dogfood.samples import (
-    FINDING,
+    HOSTILE,
+    PLAN,
     RUN,
-    STEP,
     judged,
+    made,
+    mixed,
     plan,
     record,
     result,
     shard_end,
     shard_start,
-    start,
     write_run,
 )
 
 REPOSITORY = Path(report.__file__).resolve().parents[2]
-HOSTILE = 'it said \x1b[31m"red"\x07\n| `tick` <script>alert(1)</script> @all [x](y) \u202e ü'
 NEUTRAL = r'it said \x1b[31m"red"\x07\n| `tick` <script>alert(1)</script> @all [x](y) \u202e ü'
-
-PLAN = plan(
-    ['build,use,use-again', 'lost'],
-    ['daemon,query', 'late'],
-    build={'tier': 'smoke', 'gating': True, 'establishes': ['built']},
-    use={'requires': ['built'], 'feature': 'images & more'},
-    daemon={'tier': 'smoke'},
-    late={'tier': 'deep'},
-)
-
-
-def mixed() -> list[list[dict[str, Any]]]:
-    """One of each verdict, the failed one as hostile as it can be."""
-    flaky = judged('build', flaky=True, attempts=2, strength='exit-only', findings=[{**FINDING, 'attempt': 1}])
-    failed = judged('use', 'failed', chain='build', cause=HOSTILE, findings=[{**FINDING, 'observed': HOSTILE}])
-    leak = {'event': 'chain-end', 'chain': 'build', 'chain_attempt': 1, 'leaks': ['redis-server (pid 4711)']}
-    skipped = record('daemon', 'skipped', 2, cause='needs redis-server, which is not installed')
-    blocked = record('query', 'blocked', 2, 'daemon', root='daemon', cause='daemon is skipped')
-    deferred = record('late', 'deferred', 2, root='build', cause='the smoke gate build did not pass')
-    return [
-        [shard_start(), *flaky, *failed, *judged('use-again', chain='build', steps=[dict(STEP)]), leak, start('lost')],
-        [shard_start(2), *map(result, (skipped, blocked, deferred)), shard_end(shard=2)],
-    ]
-
-
-def made(told: list[list[dict[str, Any]]] | None = None, run: Mapping[str, Any] = RUN) -> dict[str, Any]:
-    return bundle.merge(run, PLAN, told or mixed())
 
 
 def crowd(count: int, *odd: dict[str, Any], **said: Any) -> dict[str, Any]:
@@ -154,6 +127,7 @@ def test_the_table_in_a_pipe_is_whole_and_the_worst_is_last() -> None:
         '',
         'The product failed 1 of 7 journeys; the harness could not measure 1 journey; 2 blocked or deferred.',
         'bundle: .dogfood/runs/x/bundle.json',
+        'report: .dogfood/runs/x/report.html',
         '',
     ]
 
@@ -313,6 +287,7 @@ def test_junit_counts_as_the_bundle_does() -> None:
         'late': [('skipped', 'deferred', 'the smoke gate build did not pass')],
     }
     properties = {item.get('name'): item.get('value') for item in cases['build'].iter('property')}
+    assert str(properties.pop('fingerprint')).startswith('stdout-')
     assert properties == {'tier': 'smoke', 'chain': 'build', 'shard': '1', 'flaky': 'true', 'strength': 'exit-only'}
     assert (cases['use'].get('file'), cases['use'].get('line'), cases['use'].get('time')) == (
         'journeys/images.yaml',

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from hack.dogfood.history import Ending, History, Outcome, Place
 from hack.dogfood.model import FINAL_VERDICTS, VERDICTS
+from hack.dogfood.records import Ending, History, Outcome, Place
 from tests.python.dogfood.samples import FINDING, STEP, judged, record, result, shard_end, shard_start, start
 
 PLACES = {'a': Place(1, 'a'), 'b': Place(1, 'a'), 'c': Place(1, 'c'), 'elsewhere': Place(2, 'elsewhere')}
