@@ -42,6 +42,12 @@ dogfood: ## Plan, run and judge the corpus; runs land in the caller's .dogfood/
 ## SANDBOX=bwrap             each chain in bubblewrap
 	@$(FROM_CALLER) dogfood
 
+.PHONY: watch
+watch: ## Look on at a run that goes on elsewhere, until it is over; reads only
+## RUN_DIR=path              which one (default: the latest)
+## FORMAT=lines|json         a journey a line (default: bars, on a terminal)
+	@$(FROM_CALLER) watch
+
 .PHONY: plan
 plan: ## Print the plan, a shard a line
 ## SHARDS=n                  as for dogfood
@@ -136,6 +142,10 @@ mutate: setup ## Mutate the deciding modules and print what the tests let live
 .PHONY: bench
 bench: setup ## Measure speed beside the peers, installed into .venv-bench
 	@tests/bench/bench.sh
+
+.PHONY: pictures
+pictures: setup ## Make the pictures of the README again
+	@hack/pictures.sh
 
 ##@ This Makefile
 

@@ -16,6 +16,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @dogfood *variables:
     {{ make }} dogfood "$@"
 
+# Look on at a run that goes on elsewhere, until it is over; reads only
+[no-cd]
+@watch *variables:
+    {{ make }} watch "$@"
+
 # Print the plan, a shard a line
 [no-cd]
 @plan *variables:
@@ -105,6 +110,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 [no-cd]
 @bench *variables:
     {{ make }} bench "$@"
+
+# Make the pictures of the README again
+[no-cd]
+@pictures *variables:
+    {{ make }} pictures "$@"
 
 # Remove caches; .venv and the runs in .dogfood/ stay
 [no-cd]

@@ -113,6 +113,7 @@ main() {
   case $verb in
     dogfood | plan | explain | trend | compare | triage | new-journeys) "$verb" ;;
     check) journeys check "$corpus" ;;
+    watch) journeys watch ${FORMAT:+--format="$FORMAT"} ${RUN_DIR:+"$RUN_DIR"} ;;
     graph) journeys graph ${FORMAT:+--format="$FORMAT"} "$corpus" ;;
     products) "$root/hack/products.sh" --corpus "$corpus" ;;
   esac

@@ -351,10 +351,15 @@ def reap() -> bool:
     return True
 
 
-def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
-    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+def outputs(
+    commands: Sequence[Sequence[str]], seconds: float, environment: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """What small programs say, stripped, all asked at once; None of one that fails or is late.
+
+    `environment`: None is our own.
+    """
     until = time.monotonic() + seconds
-    return [_output(child, until) for child in [_ask(command) for command in commands]]
+    return [_output(child, until) for child in [_ask(command, environment) for command in commands]]
 
 
 def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
@@ -375,10 +380,15 @@ def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
     return done.stdout.decode('utf-8', 'replace')
 
 
-def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
     except OSError:
         return None
@@ -451,8 +461,9 @@ class Supervisor:
         owner: str,
         scan: Scan | None = None,
         grace: float = GRACE_SECONDS,
+        keep_bytes: int = KEEP_BYTES // 2,
     ) -> Ran:
-        """Run `argv` to its end or for `seconds`, standard input empty, output captured.
+        """Run `argv` to its end or for `seconds`, standard input empty, `keep_bytes` of each output captured.
 
         Time in which the machine was suspended, or too busy to let the program run though it could,
         does not count against it (within limits).
@@ -460,7 +471,7 @@ class Supervisor:
         Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
         which tells its processes from another owner's.
         """
-        out, err = Captured(scan=scan), Captured(scan=scan)
+        out, err = Captured(keep_bytes, scan), Captured(keep_bytes, scan)
         started = time.monotonic()
         if self.interrupted:
             return Ran(End.INTERRUPTED, None, 0.0, out, err)

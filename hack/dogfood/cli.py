@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from hack.common import collector, files
-from hack.common.console import console, counted
+from hack.common.arguments import Parser, at_least
+from hack.common.console import Console, console, counted
 from hack.common.errors import Exit, UserError
 from hack.dogfood import rundir
 from hack.dogfood.model import DECISIONS, TIERS, Corpus, Options, Plan, Record
@@ -20,6 +22,7 @@ from hack.dogfood.rundir import RunDir
 
 DEFAULT_CORPUS: Final = 'journeys'
 _WARNINGS: Final = 20  # that a run shows before it starts
+NOT_JUDGED: Final = '{0}: nobody is at work there, and it was not judged (go on: make dogfood RESUME={0})'
 STATE: Final = Path('.dogfood')  # below the caller's folder
 _DECIDE: Final = 'triage decide'
 
@@ -27,7 +30,7 @@ _DECIDE: Final = 'triage decide'
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
     verbs = {
-        *('plan', 'start', 'check', 'shard', 'wait', 'report', 'page', 'graph', 'explain', 'needs', 'new'),
+        *('plan', 'start', 'check', 'shard', 'wait', 'watch', 'report', 'page', 'graph', 'explain', 'needs', 'new'),
         *('trend', 'compare', 'triage'),
     }
     if arguments[:2] == ['triage', 'decide']:
@@ -134,6 +137,21 @@ def _wait(asked: argparse.Namespace) -> int:
     return Exit.GREEN
 
 
+def _watch(asked: argparse.Namespace) -> int:
+    """Show a run that goes on, here or elsewhere, until it is over."""
+    from hack.dogfood import bundle, report, watch
+
+    run_dir = _existing(asked)
+    shown = console(sys.stdout, os.environ)
+    in_bars = shown.cursor and importlib.util.find_spec('rich') is not None
+    form = asked.format or ('view' if in_bars else 'lines')
+    with _to_whom_it_may_concern():
+        if watch.follow(run_dir, shown, form) and form != 'json':
+            merged = bundle.read(run_dir.bundle) if run_dir.exit.exists() else None
+            shown.say(*(report.closing(merged, run_dir.path, shown) if merged else (NOT_JUDGED.format(run_dir.path),)))
+    return Exit.GREEN
+
+
 @collector.paused()
 def _report(asked: argparse.Namespace) -> int:
     from hack.dogfood import bundle, report, tenants
@@ -154,7 +172,7 @@ def _report(asked: argparse.Namespace) -> int:
             if asked.format == 'json':
                 shown.say(report.as_json(merged)[:-1])
             else:
-                report.show(merged, path, shown)
+                _show(merged, path, shown)
         report.write(path, merged, _drawn(RunDir(path), merged))
         if not asked.merge:
             _remember(asked.state, merged)
@@ -177,6 +195,18 @@ def _page(asked: argparse.Namespace) -> int:
         raise UserError(f'{target}: cannot be written: {error.strerror} (give another --out)', Exit.BROKEN) from error
     print(target)
     return Exit.BROKEN if troubles else Exit.GREEN
+
+
+def _show(merged: Any, path: Path, shown: Console) -> None:
+    """The report for people; in continuous integration also what its server puts at the journeys' places."""
+    from hack.dogfood import annotations, report
+
+    if not annotations.is_wanted(os.environ):
+        report.show(merged, path, shown)
+        return
+    with annotations.guard(shown):
+        report.show(merged, path, shown)
+    annotations.say(merged, path, shown)
 
 
 def _graph(asked: argparse.Namespace) -> int:
@@ -425,16 +455,9 @@ def _drawn(run_dir: RunDir, merged: Any) -> str:
 # -- arguments ---------------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
-    """Misuse is one line and exit 2."""
-
-    def error(self, message: str) -> Any:
-        raise UserError(f'{self.prog}: {message} (see {self.prog} --help)')
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
-    verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=_Parser)
+    parser = Parser(prog='run_journeys.py', description='Plan, run and report journeys.')
+    verbs = parser.add_subparsers(title='verbs', required=True, metavar='VERB', parser_class=Parser)
 
     def verb(
         name: str, run: Callable[[argparse.Namespace], int], help: str, prog: str | None = None
@@ -463,11 +486,15 @@ def _parser() -> argparse.ArgumentParser:
 
     shard = verb('shard', _shard, "run one line of a run directory's plan")
     shard.add_argument('run_dir', metavar='RUN_DIR')
-    shard.add_argument('index', type=_at_least(1), metavar='INDEX', help='which line, from 1')
+    shard.add_argument('index', type=at_least(1), metavar='INDEX', help='which line, from 1')
 
     wait = verb('wait', _wait, 'wait until no shard of a run is at work; a TERM is handed on to them')
     wait.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
-    wait.add_argument('--interrupts', type=_at_least(0), default=0, help=argparse.SUPPRESS)
+    wait.add_argument('--interrupts', type=at_least(0), default=0, help=argparse.SUPPRESS)
+
+    watch = verb('watch', _watch, 'show a run while it goes on, until it is over; reads only')
+    watch.add_argument('run_dir', nargs='?', metavar='RUN_DIR', help='default: the latest run')
+    watch.add_argument('--format', choices=('lines', 'json'), help='a journey a line (default: bars, on a terminal)')
 
     report = verb(
         'report', _report, 'merge what the shards recorded, show the table, write bundle, JUnit, summary and page'
@@ -506,7 +533,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _looking_back(verb: Callable[..., argparse.ArgumentParser]) -> None:
     trend = verb('trend', _trend, 'how the last runs went: pass, flake and infra rates, duration, signal to noise')
-    trend.add_argument('--last', type=_at_least(1), default=20, metavar='N', help='runs (default: 20)')
+    trend.add_argument('--last', type=at_least(1), default=20, metavar='N', help='runs (default: 20)')
     trend.add_argument('--format', choices=('text', 'json'), default='text')
 
     a_run = "a run's folder, bundle.json or id, `latest` or `previous`"
@@ -535,7 +562,7 @@ def _corpus(parser: argparse.ArgumentParser) -> None:
 def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> None:
     _corpus(parser)
     add = parser.add_argument
-    add('--shards', type=_at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
+    add('--shards', type=at_least(1), default=os.cpu_count() or 1, metavar='N', help='jobs (default: processors)')
     add(
         '--only', action='append', default=[], metavar='ID|@failed', help='with all they require; repeat, or use commas'
     )
@@ -546,7 +573,7 @@ def _selection(parser: argparse.ArgumentParser, timings: Path | None = None) -> 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('--run-dir', metavar='DIR', help='make the run directory here (default: below .dogfood/runs)')
-    add('--retries', type=_at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
+    add('--retries', type=at_least(0), default=0, metavar='N', help='try a failed journey again; a pass is then flaky')
     add('--deadline', type=_duration, metavar='20m', help='of the whole run; what is left is not measured')
     add('--product-path', metavar='DIR', help='a development build, first on PATH')
     add('--keep', choices=('failed', 'all', 'none'), default='failed', help="chains' folders (default: failed)")
@@ -556,15 +583,6 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add('--report-only', action='store_true', help='exit 0 although the product failed')
     add('--apart', action='store_true', help='shards will run on machines of their own')
     add('--owner', type=int, metavar='PID', help=argparse.SUPPRESS)
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least} on')
-        return int(text)
-
-    return parse
 
 
 def _duration(text: str) -> float:

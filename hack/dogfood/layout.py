@@ -3,7 +3,7 @@
 `dot` is asked once for all chains. Where it is absent, or slow, a chain has no drawing: the page tells it in words.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hack.common.process import filtered
@@ -12,6 +12,7 @@ _NODE_HEIGHT: Final = 46  # pixels: the id, and a line of notes below it
 _LETTER: Final = 7.3  # pixels, of an id
 _NOTE_LETTER: Final = 6.7  # of a note
 _MARGIN: Final = 38  # what stands beside an id: the verdict's sign
+_PAGE_WIDTH: Final = 1100  # pixels that a drawing has on a desktop
 _PIXELS: Final = 72  # to an inch, in which dot counts
 
 Point = tuple[float, float]
@@ -49,13 +50,24 @@ class Drawing(NamedTuple):
 
 def draw(sketches: Sequence[Sketch], seconds: float) -> list[Drawing | None]:
     """A drawing for each, in at most `seconds`; None for those that dot did not come to, or that cannot be drawn."""
-    text = '\n'.join(map(_dot, sketches))
-    said = filtered(('dot', '-y', '-Tplain'), text, seconds) if sketches else None
-    drawn = [_read(sketch, lines) for sketch, lines in zip(sketches, _graphs(said or ''), strict=False)]
+    text = '\n'.join(_dot(sketch, way) for sketch in sketches for way in ('LR', 'TB'))
+    graphs = _graphs(filtered(('dot', '-y', '-Tplain'), text, seconds) or '') if sketches else iter(())
+    ways = zip(graphs, graphs, strict=False)  # two at a time: from left to right, and from top to bottom
+    drawn = [
+        _better(_read(sketch, lying), _read(sketch, standing))
+        for sketch, (lying, standing) in zip(sketches, ways, strict=False)
+    ]
     return [*drawn, *[None] * (len(sketches) - len(drawn))]
 
 
-def _dot(sketch: Sketch) -> str:
+def _better(lying: Drawing | None, standing: Drawing | None) -> Drawing | None:
+    """As one reads, unless the page is too narrow for that."""
+    if lying and standing and lying.width > _PAGE_WIDTH and standing.width < lying.width:
+        return standing
+    return lying
+
+
+def _dot(sketch: Sketch, way: str) -> str:
     """The graph in dot's language. Nodes go by numbers, labels by their lengths: nothing has to be quoted."""
     numbers = {id: number for number, id in enumerate(sketch.nodes)}
     nodes = (f'{numbers[id]} [width={_width(lines) / _PIXELS:.3f}]' for id, lines in sketch.nodes.items())
@@ -65,8 +77,9 @@ def _dot(sketch: Sketch) -> str:
     )
     height = _NODE_HEIGHT / _PIXELS
     return (
-        'digraph {rankdir=LR nodesep=0.25 ranksep=0.35\n'
-        f'node [shape=box fixedsize=true label="" height={height:.3f}]\nedge [fontsize=11 fontname=Courier]\n'
+        f'digraph {{rankdir={way} nodesep=0.25 ranksep=0.35\n'
+        f'node [shape=box fixedsize=true label="" height={height:.3f}]\n'
+        'edge [fontsize=11 fontname=Courier arrowhead=none]\n'
         + '\n'.join((*nodes, *edges))
         + '\n}'
     )
@@ -77,7 +90,7 @@ def _width(lines: Sequence[str]) -> float:
     return _MARGIN + max([_LETTER * len(name), *(_NOTE_LETTER * len(note) for note in notes)])
 
 
-def _graphs(said: str) -> Iterable[list[list[str]]]:
+def _graphs(said: str) -> Iterator[list[list[str]]]:
     """The words of each graph's lines. One that was cut off has no `stop`, and is none."""
     lines: list[list[str]] = []
     for line in said.splitlines():

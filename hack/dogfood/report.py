@@ -89,6 +89,18 @@ def line(record: Json, width: int = 32, console: Console | None = None) -> str:
     return console.paint(text[:8], _STYLES[verdict]) + text[8:]
 
 
+def style(verdict: str) -> str:
+    """The name of its style, one of `console.STYLES`."""
+    return _STYLES[verdict]
+
+
+def details(journey: Json, bundle: Json) -> list[str]:
+    """What was found in one journey and how to run it alone, each line unable to steer a terminal."""
+    told = [journey['cause'], *map(_finding, journey['findings'])]
+    lines = [visible(line) for text in filter(None, told) for line in text.splitlines()]
+    return [*lines, f'to run it alone: make dogfood{_corpus(bundle)} ONLY={visible(journey["id"])}']
+
+
 def show(bundle: Json, path: Path, console: Console) -> None:
     """The table, what else is to be known, and one sentence that says whose fault it is."""
     journeys = bundle['journeys']
@@ -111,13 +123,18 @@ def show(bundle: Json, path: Path, console: Console) -> None:
     console.say(console.fold(_totals(bundle)), '')
     if hints := [*_commands(bundle), *_further(bundle, path)]:
         console.say(*hints, '')
+    console.say(*closing(bundle, path, console))
+
+
+def closing(bundle: Json, path: Path, console: Console) -> list[str]:
+    """The sentence that says whose fault it is, and where all the rest stands."""
     fails = bundle['totals']['failed'] > len(_review(bundle)['allowed'])
     worst = 'failed' if fails else 'infra' if bundle['exit'] else 'passed'
-    console.say(
+    return [
         console.paint(console.fold(sentence(bundle)), _STYLES[worst]),
         f'bundle: {path}/bundle.json',
         f'report: {path}/report.html',
-    )
+    ]
 
 
 def sentence(bundle: Json) -> str:

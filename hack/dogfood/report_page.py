@@ -51,6 +51,7 @@ _SIGNS: Final = {
     'skipped': '–',
     'passed': '✓',
 }
+_SIDES: Final = {'-': 'expected', '+': 'observed', ' ': 'same', '…': 'cut'}  # of a difference
 _EXITS: Final[Mapping[int, str]] = {
     0: 'nothing failed, and something passed',
     1: 'the product failed',
@@ -249,7 +250,7 @@ def _templates(cache: BytecodeCache | None = None) -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(duration=duration, percent=_percent, short=_short)
-    templates.globals.update(worst_first=WORST_FIRST, signs=_SIGNS)
+    templates.globals.update(worst_first=WORST_FIRST, signs=_SIGNS, sides=_SIDES)
     return templates
 
 

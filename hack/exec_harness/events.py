@@ -1,5 +1,6 @@
 """Reads the events that agents print, in either spelling: `{type, item}` or `{id, msg: {type}}`."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,21 @@ class Command(NamedTuple):
     output: str = ''
     status: str | None = None
     exit_code: int | None = None
+
+
+def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """The events of a program's output, one JSON object a line; and the lines that hold none, but something."""
+    events, bad = [], []
+    for line in filter(None, (line.strip() for line in stdout.split(b'\n'))):
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):  # also bytes that are no text
+            event = None
+        if isinstance(event, dict):
+            events.append(event)
+        else:
+            bad.append(line.decode('utf-8', 'backslashreplace'))
+    return tuple(events), tuple(bad)
 
 
 def kinds(event: Event) -> set[str]:

@@ -184,6 +184,7 @@ class Expect(NamedTuple):
     responses: tuple[RequestExpect, ...] = ()
     function_call_outputs: tuple[OutputExpect, ...] = ()
     requests_match: Path | None = None  # the golden file, beside the scenario
+    egress: tuple[str, ...] = ()  # each is reached for, and nothing else is; skipped where that cannot be seen
 
 
 class Scenario(NamedTuple):
@@ -283,3 +284,4 @@ class Result(NamedTuple):
     seconds: float = 0.0
     agent_seconds: float = 0.0  # of these, spent by the agent itself
     folder: str = ''
+    returncode: int | None = None  # of the last turn that ran

@@ -20,6 +20,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _CHUNK: Final = 1 << 16
 _HEADER: Final = 9  # of what a worker hands over: how it went, then the number of bytes that follow
+_HEARTBEAT: Final = 1.0  # seconds
 _DONE: Final = b'd'
 _CRASHED: Final = b'c'
 
@@ -52,7 +53,7 @@ class Pool:
     """Workers of one run; `stop()` may be called from a signal handler: no task starts any more, those at work end."""
 
     def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+        self.jobs = jobs
         self._workers: dict[int, _Worker] = {}  # by the pipe that each one speaks through: at its end, so is the worker
         self._poll = select.poll()
         self._others: set[int] = set()  # of our children: not of this pool
@@ -69,7 +70,7 @@ class Pool:
         waiting = enumerate(tasks)
         try:
             while True:
-                while not self.stopped and len(self._workers) < self._jobs and (task := next(waiting, None)):
+                while not self.stopped and len(self._workers) < self.jobs and (task := next(waiting, None)):
                     self._start(*task)
                 if not self._workers:
                     return
@@ -101,7 +102,9 @@ class Pool:
     def _heard(self) -> Iterator[Ending]:
         """Wait for something to happen, and tell of the workers that ended by it."""
         until = min(worker.until for worker in self._workers.values())
-        for pipe, _ in self._poll.poll(max(0.0, until - time.monotonic()) * 1000 + 1):
+        # A signal that comes just before the wait does not end it, and its handler runs only after it: so it is short.
+        wait = min(max(0.0, until - time.monotonic()), _HEARTBEAT)
+        for pipe, _ in self._poll.poll(wait * 1000 + 1):
             if data := os.read(pipe, _CHUNK):
                 self._workers[pipe].said.extend(data)
             else:

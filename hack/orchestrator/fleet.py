@@ -108,22 +108,15 @@ def refusal(config: Path, environment: Mapping[str, str]) -> str | None:
 
 
 def _disabled_name(path: Path, config: Path) -> str | None:
-    """The name of the disabled project that the configuration lies in, unless an enabled one names just this file.
-
-    Whatever else may be wrong with the registry is not looked at.
-    """
-    disabled = None
+    """The name of the project with this config, if the registry has it as disabled; other faults are not looked at."""
     try:
         for entry in tomllib.loads(path.read_text())['project']:
-            folder = (path.parent / Path(entry['location']).expanduser()).resolve()
-            enabled = entry.get('enabled') is not False
-            if enabled and folder / entry.get('config', CONFIG) == config:
-                return None
-            if not enabled and config.is_relative_to(folder):
-                disabled = str(entry.get('name', folder.name))
+            folder = path.parent / Path(entry['location']).expanduser()
+            if entry.get('enabled') is False and (folder / entry.get('config', CONFIG)).resolve() == config:
+                return str(entry.get('name', folder.name))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or no registry of ours
-        return None
-    return disabled
+        pass
+    return None
 
 
 def _problems(data: Mapping[str, Any]) -> list[str]:

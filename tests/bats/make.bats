@@ -201,6 +201,8 @@ END
   check_verb '[check]'$'\n''[journeys]' check
   check_verb '[check]'$'\n''[a b]' check 'JOURNEYS=a b'
   check_verb '[graph]'$'\n''[--format=dot]'$'\n''[journeys]' graph FORMAT=dot
+  check_verb '[watch]' watch
+  check_verb $'[watch]\n[--format=json]\n[a run]' watch FORMAT=json 'RUN_DIR=a run'
   check_verb "[plan]
 [--timings=$timings]
 [--shards=2]

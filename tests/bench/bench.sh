@@ -24,6 +24,7 @@ main() {
   "$python" "$here/bench_run.py" --peers "$peers/bin" --json "$out/run.json"
   "$python" "$here/bench_plan.py" --json "$out/plan.json"
   "$python" "$here/bench_history.py" --json "$out/history.json"
+  "$python" "$here/bench_page.py" --json "$out/page.json"
 }
 
 main "$@"

@@ -7,6 +7,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,3 +74,11 @@ def open_page(
         yield opened
     finally:
         page.close()
+
+
+def until(page: Page, condition: str, seconds: float = 20.0) -> None:
+    """Until the script's condition holds. (Playwright's own way to wait needs `eval`, which our pages forbid.)"""
+    last = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < last, f'never came true: {condition}'
+        page.wait_for_timeout(10)

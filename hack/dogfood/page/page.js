@@ -104,28 +104,37 @@
     search.value = said.get('text') ?? '';
     apply();
   };
+  const show = (target) => {
+    target.scrollIntoView();
+    requestAnimationFrame(() => target.scrollIntoView()); // what comes into view may be higher than was thought
+  };
   const follow = () => {
     if (location.hash.startsWith('#?')) return filterBy(location.hash.slice(2));
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
     const row = target.closest('.j');
     if (row?.hidden || row?.closest('.group').hidden) filterBy('');
     for (let box = target.closest('details'); box; box = box.parentElement.closest('details')) box.open = true;
-    if (!row) return target.scrollIntoView();
+    if (!row) return show(target);
     unfold(row);
     row.firstElementChild.focus({ preventScroll: true });
-    row.scrollIntoView();
+    show(row);
   };
 
-  let waiting = 0;
-  search?.addEventListener('input', () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => (apply(), toAddress()), count > 2000 ? 120 : 0);
-  });
-  form.addEventListener('change', (event) => event.target !== search && (apply(), toAddress()));
+  const refresh = () => {
+    apply();
+    toAddress();
+  };
+  const showAll = (event) => {
+    event.preventDefault();
+    filterBy('');
+    toAddress();
+  };
+  search.addEventListener('input', refresh);
+  form.addEventListener('change', (event) => event.target !== search && refresh());
   form.addEventListener('submit', (event) => event.preventDefault());
-  form.addEventListener('reset', () => setTimeout(() => (apply(), toAddress())));
-  one('#nothing button').addEventListener('click', () => form.reset());
+  form.addEventListener('reset', showAll);
+  one('#nothing button').addEventListener('click', showAll);
   for (const { box } of groups)
     box.querySelector(':scope > summary')?.addEventListener('click', () => (box.dataset.own = 'yes'));
 
@@ -151,7 +160,7 @@
   };
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === 'Escape') return void form.reset();
+    if (event.key === 'Escape') return showAll(event);
     if (event.target.closest('input, select, textarea')) return;
     if (event.key === '/') {
       event.preventDefault();
@@ -187,5 +196,6 @@
 
   for (const hidden of [form, theme, one('.keys')]) hidden.hidden = false;
   follow();
+  addEventListener('load', () => setTimeout(follow)); // once more, for the browser has then had its own way with it
   (window.requestIdleCallback ?? (() => {}))(readAhead);
 })();

@@ -1,5 +1,6 @@
 """Drawings, by dot itself."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_nodes_stand_apart_and_arrows_lead_from_one_to_the_next() -> None:
     assert all(edge.path.startswith('M') for edge in drawing.edges)
 
 
+def test_a_chain_too_wide_for_a_page_is_drawn_from_top_to_bottom() -> None:
+    need_commands('dot')
+    names = [f'journey-with-a-name-{number}' for number in range(8)]
+    long = Sketch({name: (name, 'passed') for name in names}, dict.fromkeys(pairwise(names), 'made'))
+    (drawing,) = draw([long], 10)
+    assert drawing is not None
+    assert drawing.width < drawing.height
+
+
 def test_without_dot_there_is_no_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv('PATH', str(tmp_path))
     assert draw([SKETCH], 10) == [None]
@@ -39,7 +49,8 @@ def test_without_dot_there_is_no_drawing(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_what_dot_did_not_come_to_in_its_time_has_no_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     need_commands('dot')
     slow = tmp_path / 'dot'
-    slow.write_text('#!/bin/sh\nprintf "graph 1 1 1\\nnode 0 1 1 1 1\\nstop\\ngraph 1 1"\nexec sleep 60\n')
+    graph = 'graph 1 1 1\\nnode 0 1 1 1 1\\nstop\\n'  # two for each sketch: lying and standing
+    slow.write_text(f'#!/bin/sh\nprintf "{graph * 3}graph 1 1"\nexec sleep 60\n')
     slow.chmod(0o755)
     monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
     one = Sketch({'a': ('a', 'b')}, {})

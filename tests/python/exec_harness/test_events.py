@@ -58,3 +58,9 @@ def test_other_shapes_say_nothing(event: events.Event) -> None:
     assert events.commands([event]) == []
     assert events.thread_id([event]) is None
     assert events.usage([event]) == {}
+
+
+def test_lines_that_are_no_events_are_told_apart() -> None:
+    output = b'{"type":"a"}\r\n\n  {"type":"b"}\nnonsense\n[1]\n\xff\n{"torn":'
+    assert events.split(output) == (({'type': 'a'}, {'type': 'b'}), ('nonsense', '[1]', '\\xff', '{"torn":'))
+    assert events.split(b'[' * 100_000) == ((), ('[' * 100_000,))

@@ -292,7 +292,7 @@ def test_register_changes_nothing_where_it_would_not_be_valid(good: Path) -> Non
     assert [path.name for path in good.parent.iterdir()] == ['fleet.toml']
 
 
-@pytest.mark.parametrize('where', ['beside', 'above', 'named', 'linked', 'other-config'])
+@pytest.mark.parametrize('where', ['beside', 'above', 'named', 'linked'])
 def test_a_disabled_project_is_refused_from_inside_too(tmp_path: Path, where: str) -> None:
     path = registry(tmp_path, two=False)
     config, environment = tmp_path / 'two/agents.toml', {}
@@ -305,8 +305,6 @@ def test_a_disabled_project_is_refused_from_inside_too(tmp_path: Path, where: st
     elif where == 'linked':
         (tmp_path / 'link').symlink_to('two')
         config = tmp_path / 'link/agents.toml'
-    elif where == 'other-config':
-        config = tmp_path / 'two/others.toml'
     said = f"{path}: the project 'two' is disabled (set enabled = true there first)"
     assert fleet.refusal(config, environment) == said
 
@@ -315,6 +313,7 @@ def test_an_enabled_or_unknown_project_is_not_refused(tmp_path: Path) -> None:
     path = registry(tmp_path, one=True, two=False)
     assert fleet.refusal(tmp_path / 'one/agents.toml', {'AGENT_FLEET': str(path)}) is None
     assert fleet.refusal(project(tmp_path / 'three') / 'agents.toml', {}) is None
+    assert fleet.refusal(tmp_path / 'two/another.toml', {}) is None
 
 
 def test_a_named_registry_that_cannot_be_read_refuses_all(tmp_path: Path) -> None:

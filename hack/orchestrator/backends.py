@@ -1,0 +1,56 @@
+"""The agent programs that are known from the start, as data; tables `[backend.NAME]` of a project override them."""
+
+from typing import Final
+
+from hack.orchestrator.model import Backend
+
+_SPINNERS: Final = (
+    r'^\s*[·✢✳✶✻✽*⠁-⣿|/\\-]\s',  # a spinner and what it says
+    r'\b(esc|ctrl\+c) to interrupt\b',
+    r'^\s*[╭╰│┌└─━]',  # the box around the input, and rules
+    r'^\s*[>❯›▌]\s?',  # the input itself
+    r'\? for shortcuts|ctrl\+[a-z] |context left|bypass permissions|tokens used',
+)
+_RESET: Final = r'(?:.*?(?:resets?(?: at)?|try again (?:at|in)|available (?:again )?(?:at|in)) (?P<reset>[^.\n]+))?'
+
+BACKENDS: Final = {
+    'demo': Backend('demo', 'sleep', ('infinity',)),
+    'claude': Backend(
+        'claude',
+        'claude',
+        ('--dangerously-skip-permissions',),
+        model_flag='--model',
+        prompt_delivery='arg',
+        start_id=('--session-id', '{id}'),
+        resume=('--resume', '{id}'),
+        activity_mask=_SPINNERS,
+        limit_patterns=(
+            r'(?i)usage limit reached\|(?P<reset>\d+)',
+            r'(?i)\b(?:usage|session|weekly|5-hour|opus) limit reached' + _RESET,
+            r"(?i)you've hit your (?:\w+ )?limit" + _RESET,
+        ),
+    ),
+    'codex': Backend(
+        'codex',
+        'codex',
+        ('--dangerously-bypass-approvals-and-sandbox',),
+        model_flag='--model',
+        prompt_delivery='arg',
+        id_pattern=r'(?i)\bsession(?: id)?:\s+([0-9a-f]{8}-[0-9a-f-]{27})',
+        resume=('resume', '{id}'),
+        activity_mask=_SPINNERS,
+        limit_patterns=(r"(?i)you've (?:hit|reached) your usage limit" + _RESET,),
+    ),
+    'opencode': Backend(
+        'opencode',
+        'opencode',
+        (),
+        model_flag='--model',
+        prompt_delivery='ping',
+        ready=r'(?i)ask anything|ctrl\+p|enter\s+send',
+        id_pattern=r'\b(ses_[0-9A-Za-z]{20,})',
+        resume=('--session', '{id}'),
+        activity_mask=(*_SPINNERS, r'^\s*[┃█▀▄]'),
+        limit_patterns=(r'(?i)(?:rate|usage) limit (?:reached|exceeded)' + _RESET,),
+    ),
+}

@@ -1,0 +1,258 @@
+"""Moving a live project to a staged config: the runbook, its steps being the very commands that are rehearsed."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hack.common import files
+from hack.common.errors import UserError
+from hack.orchestrator import boot, fleet
+from hack.orchestrator.model import Config
+
+_OWN_ENGINE: Final = Path(__file__).resolve().with_name('run_agents.py')
+_NEW: Final = '.cutover'  # ending of a file that is about to take the place of another
+
+
+class Change(NamedTuple):
+    """One line of one file; the whole cutover is one such change of the boot chain and one of the registry."""
+
+    path: Path
+    number: int  # of the line, from 1
+    old: str
+    new: str
+    sha256: str  # of the file as it was inspected
+
+
+class Side(NamedTuple):
+    """One of the two: its config and what runs it."""
+
+    config: Path
+    engine: Path
+    state: Path  # folder with the phase index
+    log_dir: Path
+
+
+class Facts(NamedTuple):
+    """What was inspected; a plan is made of nothing else."""
+
+    live: Side
+    staged: Side
+    chain: tuple[boot.Link, ...]
+    changes: tuple[Change, ...]
+
+
+class Step(NamedTuple):
+    title: str
+    why: str
+    commands: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    facts: Facts
+    forward: tuple[Step, ...]
+    rollback: tuple[Step, ...]
+
+
+def inspect(live: Config, staged: Config, boot_file: Path | None, registry: Path | None) -> Facts:
+    """Look at both configs, the boot chain and the registry; raises UserError where there is nothing to go by."""
+    sides = side(live), side(staged)
+    if sides[0].config == sides[1].config:
+        raise UserError(f'{live.path}: live and staged are the same file (stage a config of its own)')
+    chain = boot.chain(boot_file, live.path) if boot_file else ()
+    changes = [_indirection(chain[-1], sides[1].config, sides[0].config)] if chain else []
+    if registry and (enabling := _enabling(registry, sides[1].config)):
+        changes.append(enabling)
+    return Facts(*sides, chain, tuple(changes))
+
+
+def side(config: Config) -> Side:
+    path = config.path.resolve()
+    pinned = path.parent / fleet.HARNESSES['agent-orchestrator']
+    return Side(path, pinned if pinned.is_file() else _OWN_ENGINE, config.log_dir / 'state', config.log_dir)
+
+
+def plan(facts: Facts) -> Plan:
+    """The steps forward and those back, each a list of shell commands that may be cut off anywhere."""
+    return Plan(facts, tuple(_forward(facts)), tuple(_rollback(facts)))
+
+
+def work_folder(facts: Facts) -> Path:
+    """Where the originals are kept between the first step and the last: beside the live state, which no tree counts."""
+    return facts.live.log_dir / 'cutover'
+
+
+def script(commands: Sequence[str]) -> str:
+    """The commands as one script that stops at the first that fails."""
+    return '\n'.join(('set -euo pipefail', *commands, ''))
+
+
+def markdown(plan: Plan) -> str:
+    """The runbook."""
+    facts = plan.facts
+    parts = [f'# Cutover of {facts.live.config} to {facts.staged.config}', *_inspected(facts)]
+    parts += ['## Forward', 'Where a command fails, or you stop for any reason: roll back.']
+    parts += list(_written(plan.forward))
+    parts += ['## Rollback', 'From any point, also one where a command was cut off, and as often as you like.']
+    parts += list(_written(plan.rollback))
+    return '\n\n'.join(parts) + '\n'
+
+
+# -- what was inspected ------------------------------------------------------------------------
+
+
+def _indirection(link: boot.Link, staged: Path, live: Path) -> Change:
+    """The last word of the boot chain, led to the staged config, or to its folder where it named the live one's."""
+    new = staged if link.leads_to == live else staged.parent
+    return _change(link.path, link.number, link.line, link.line.replace(link.word, str(new), 1))
+
+
+def _enabling(registry: Path, config: Path) -> Change | None:
+    """The line of the registry that keeps the staged project from being started; None where none does."""
+    project = next((one for one in fleet.load(registry).projects if _is_at(one, config)), None)
+    if project is None or project.enabled:
+        return None
+    lines = registry.read_text().splitlines()
+    entries = [number for number, line in enumerate(lines, 1) if re.match(r'\s*\[\[\s*project\s*\]\]', line)]
+    for first, last in zip(entries, [*entries[1:], len(lines) + 1], strict=True):
+        said = tomllib.loads('\n'.join(lines[first - 1 : last - 1]))['project'][0]
+        if said['name'] == project.name:
+            number = next(n for n in range(first, last) if re.match(r'\s*enabled\s*=', lines[n - 1]))
+            return _change(registry, number, lines[number - 1], lines[number - 1].replace('false', 'true', 1))
+    raise UserError(f'{registry}: {project.name} has no [[project]] of its own (write it as one)')
+
+
+def _is_at(project: fleet.Project, config: Path) -> bool:
+    return project.folder is not None and (project.folder / project.config).resolve() == config
+
+
+def _change(path: Path, number: int, old: str, new: str) -> Change:
+    return Change(path.resolve(), number, old, new, files.sha256(path.read_bytes()))
+
+
+# -- steps -------------------------------------------------------------------------------------
+
+
+def _forward(facts: Facts) -> Iterator[Step]:
+    live, staged, work = facts.live, facts.staged, _quoted(work_folder(facts))
+    yield Step(
+        'Compare',
+        'The staged config must mean what the live one means.',
+        (command(live, 'parity', str(live.config), str(staged.config), '--no-state'),),
+    )
+    yield Step(
+        'Keep what will be changed',
+        'Once `complete` is there, rollback trusts these copies; before that, nothing is changed.',
+        (
+            f'test ! -e {work}/complete || {{ echo "a cutover is under way: roll it back first" >&2; exit 1; }}',
+            *_digests(facts),
+            f'rm -rf {work} && mkdir -p {work}',
+            *(f'cp -p {_quoted(change.path)} {work}/{number}' for number, change in enumerate(facts.changes)),
+            f'test ! -e {_phase(staged)} || cp -p {_phase(staged)} {work}/phase-idx',
+            f'touch {work}/complete',
+        ),
+    )
+    yield Step('Quiesce', 'The watchdog goes first: it would heal what is stopped.', (command(live, 'down'),))
+    for change in facts.changes:
+        title = 'The one indirection' if change.path in [link.path for link in facts.chain] else 'The one config change'
+        yield Step(title, f'`{change.old.strip()}` becomes `{change.new.strip()}`.', tuple(_edit(change)))
+    yield Step(
+        'Carry the phase over',
+        'The staged agents go on where the live ones stopped.',
+        (
+            f'mkdir -p {_quoted(staged.state)}',
+            f'test ! -e {_phase(live)} || {_replace(_phase(live), _phase(staged))}',
+        ),
+    )
+    start = f'RESUME_PHASE=1 {command(staged, "up")}'
+    yield Step('Start', 'Only here may a watchdog start again: the old one is gone.', (_gone(live), start))
+    yield Step('Look', 'Every agent and the watchdog are RUNNING.', (command(staged, 'status'),))
+
+
+def _rollback(facts: Facts) -> Iterator[Step]:
+    live, staged, work = facts.live, facts.staged, _quoted(work_folder(facts))
+    unchanged = f'test ! -e {work}/complete'
+    yield Step('Stop the staged agents', 'Also where they never started.', (command(staged, 'down'),))
+    yield Step(
+        'Put back what was changed',
+        'Where there is no `complete`, nothing was changed.',
+        (
+            *(
+                f'{unchanged} || {_replace(f"{work}/{number}", _quoted(change.path))}'
+                for number, change in enumerate(facts.changes)
+            ),
+            f'{unchanged} || test ! -e {work}/phase-idx || {_replace(f"{work}/phase-idx", _phase(staged))}',
+            f'{unchanged} || test -e {work}/phase-idx || rm -f {_phase(staged)}',
+            ' '.join(('rm -f', f'{_phase(staged)}{_NEW}', *(f'{_quoted(one.path)}{_NEW}' for one in facts.changes))),
+        ),
+    )
+    yield Step('Check', 'The files are those that were inspected.', tuple(_digests(facts)) or ('true',))
+    yield Step(
+        'Start the live agents',
+        'Only here: the staged watchdog is gone. Then the copies have served.',
+        (_gone(staged), f'RESUME_PHASE=1 {command(live, "up")}', f'rm -rf {work}', command(live, 'status')),
+    )
+
+
+def _digests(facts: Facts) -> Iterator[str]:
+    for change in facts.changes:
+        yield f'echo {shlex.quote(f"{change.sha256}  {change.path}")} | sha256sum --quiet -c -'
+
+
+def _replace(source: str, target: str) -> str:
+    """Both are quoted. The target is the old file or the new one, never a part of it."""
+    return f'{{ cp -p {source} {target}{_NEW} && mv -f {target}{_NEW} {target}; }}'
+
+
+def command(side: Side, *verb: str) -> str:
+    return shlex.join(['python3', str(side.engine), '--config', str(side.config), *verb])
+
+
+def _gone(side: Side) -> str:
+    """Fails while a watchdog of this side lives."""
+    lock = _quoted(side.state / 'watchdog.lock')
+    return f'test ! -e {lock} || flock --timeout 2 {lock} true'
+
+
+def _edit(change: Change) -> Iterator[str]:
+    """The line replaced in a copy, which then takes the file's place whole; repeated, it changes nothing."""
+    path = _quoted(change.path)
+    line = re.sub(r'([\\&|])', r'\\\1', change.new)
+    yield f'cp -p {path} {path}{_NEW}'  # for its mode
+    yield f'sed {shlex.quote(f"{change.number}s|.*|{line}|")} {path} >{path}{_NEW}'
+    yield f'mv -f {path}{_NEW} {path}'
+
+
+def _phase(side: Side) -> str:
+    return _quoted(side.state / 'phase-idx')
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+# -- the runbook -------------------------------------------------------------------------------
+
+
+def _inspected(facts: Facts) -> Iterator[str]:
+    yield '## What was inspected'
+    lines = [f'- live: `{facts.live.config}`, run by `{facts.live.engine}`']
+    lines += [f'- staged: `{facts.staged.config}`, run by `{facts.staged.engine}`']
+    lines += [f'- boot chain: `{link.path}` line {link.number}: `{link.line.strip()}`' for link in facts.chain]
+    if not facts.chain:
+        lines.append(
+            '- boot chain: none was named (--boot FILE); whatever starts the live config must be led on by hand'
+        )
+    yield '\n'.join(lines)
+    yield '\n'.join(f'- changes: `{one.path}` line {one.number}, sha256 `{one.sha256}`' for one in facts.changes) or (
+        '- changes: no file'
+    )
+
+
+def _written(steps: Sequence[Step]) -> Iterator[str]:
+    for number, step in enumerate(steps, 1):
+        yield f'### {number}. {step.title}'
+        yield step.why
+        yield '\n'.join(('```sh', *step.commands, '```'))

@@ -1,0 +1,245 @@
+"""A cutover carried out in a scratch copy, killed before each of its commands in turn, and rolled back each time.
+
+The copy has every file that the cutover knows of, at the same places below a folder of its own. Its agents are of the
+demo backend and its services sleep: a rehearsal spends nothing, and touches nothing of the live project.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hack.common import files, process
+from hack.common.source import load_toml
+from hack.orchestrator import agents, baseline, cutover
+from hack.orchestrator.fleet import FLEET_VARIABLE
+from hack.orchestrator.model import Config
+
+_MARK: Final = 'AGENT_REHEARSAL'
+_SCRIPT_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 0.005
+_PASSED_ON: Final = ('PATH', 'LANG', 'LC_ALL', 'TZ')
+
+
+class Given(NamedTuple):
+    """What a cutover is planned from."""
+
+    live: Config
+    staged: Config
+    boot: Path | None = None
+    registry: Path | None = None
+
+
+class Trial(NamedTuple):
+    """One kill and what came of it. `wrong` is empty where rollback restored everything."""
+
+    killed: str  # the command it was killed before, or that it was not
+    wrong: tuple[str, ...]
+
+
+class Scratch(NamedTuple):
+    """A copy to rehearse in: what is at PATH in the world is at `tree`/PATH here."""
+
+    folder: Path
+    given: Given  # of the copy
+    environment: Mapping[str, str]
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / 't'
+
+
+def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
+    """Every trial, told as it ends; nothing of the rehearsal is left, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix='cut-')).resolve()  # short: a Unix socket goes below it
+    try:
+        scratch = _copy(folder, given)
+        _run(scratch, [cutover.command(_facts(scratch).live, 'up')])
+        trials = []
+        for trial in _trials(scratch):
+            tell(trial)
+            trials.append(trial)
+        return tuple(trials)
+    finally:
+        process.end_all(lambda: process.marked(f'{_MARK}={folder}'))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- the copy ----------------------------------------------------------------------------------
+
+
+def _copy(folder: Path, given: Given) -> Scratch:
+    tree = folder / 't'
+    for config in (given.live, given.staged):
+        for path in (*baseline.inputs(config)[1:], config.state_dir / 'phase-idx'):
+            _place(tree, path, path.read_bytes()) if path.is_file() else None
+        _place(tree, config.path, _harmless(tree, config).encode())
+    facts = cutover.inspect(*given)
+    for path in {*(link.path for link in facts.chain), *(change.path for change in facts.changes)}:
+        _place(tree, path, _moved(path.read_text(), tree, facts).encode(), path.stat().st_mode)
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
+    copy = Given(
+        agents.load(_at(tree, given.live.path), environment),
+        agents.load(_at(tree, given.staged.path), environment),
+        given.boot and _at(tree, given.boot),
+        given.registry and _at(tree, given.registry),
+    )
+    return Scratch(folder, copy, {**environment, **({FLEET_VARIABLE: str(copy.registry)} if copy.registry else {})})
+
+
+def _at(tree: Path, path: Path) -> Path:
+    return tree / path.resolve().relative_to('/')
+
+
+def _place(tree: Path, path: Path, data: bytes, mode: int = 0o644) -> None:
+    target = _at(tree, path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    target.chmod(mode)
+
+
+def _harmless(tree: Path, config: Config) -> str:
+    """The config as TOML, with demo agents, services that sleep, a socket of its own, and paths below the tree."""
+    said = _below(tree, load_toml(str(config.path)))
+    said.pop('backend', None)
+    said['defaults'] |= {'backend': 'demo', 'socket': ''}
+    for agent in said.get('agent', ()):
+        agent.pop('backend', None)
+        agent.pop('liveness', None)
+    for service in said.get('service', ()):
+        service.pop('liveness', None)
+        service['command'] = 'exec sleep infinity'
+    return ''.join(f'{json.dumps(key)} = {_toml(value)}\n' for key, value in said.items())
+
+
+def _below(tree: Path, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _below(tree, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_below(tree, item) for item in value]
+    return f'{tree}{value}' if isinstance(value, str) and value.startswith('/') else value
+
+
+def _toml(value: Any) -> str:
+    """One value as TOML has it, tables inline."""
+    if isinstance(value, dict):
+        return '{' + ', '.join(f'{json.dumps(key)} = {_toml(item)}' for key, item in value.items()) + '}'
+    if isinstance(value, list):
+        return '[' + ', '.join(map(_toml, value)) + ']'
+    # What JSON writes of a text, TOML reads, but for DEL, which it wants written out.
+    return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
+
+
+def _moved(text: str, tree: Path, facts: cutover.Facts) -> str:
+    """The text with each path that the copy has led to where it is in the copy."""
+    known = {path for side in (facts.live, facts.staged) for path in (side.config, side.config.parent)}
+    known |= {link.path for link in facts.chain}
+    known -= {Path('/')}
+    either = '|'.join(re.escape(str(path)) for path in sorted(known, key=lambda path: -len(str(path))))
+    return re.sub(rf'(?<![\w./-])(?:{either})(?![\w-])', lambda match: f'{tree}{match[0]}', text)
+
+
+# -- trials ------------------------------------------------------------------------------------
+
+
+def _facts(scratch: Scratch) -> cutover.Facts:
+    return cutover.inspect(*scratch.given)
+
+
+def _trials(scratch: Scratch) -> Iterator[Trial]:
+    """Killed before each command forward, then not at all, then on the way back from there."""
+    plan = cutover.plan(_facts(scratch))
+    forward, back = _commands(plan.forward), _commands(plan.rollback)
+    for number, command in enumerate(forward):
+        yield _trial(scratch, plan, f'forward, before: {command}', [(forward[:number], True)])
+    yield _trial(scratch, plan, 'not killed', [(forward, False)])
+    for number, command in enumerate(back):
+        yield _trial(scratch, plan, f'rollback, before: {command}', [(forward, False), (back[:number], True)])
+
+
+def _commands(steps: Sequence[cutover.Step]) -> list[str]:
+    return [command for step in steps for command in step.commands]
+
+
+def _trial(scratch: Scratch, plan: cutover.Plan, what: str, parts: Sequence[tuple[list[str], bool]]) -> Trial:
+    """Run the parts, each killed at its end or not, then roll back; the next trial starts from what that leaves."""
+    sides = plan.facts.live, plan.facts.staged
+    before = _tree_hash(scratch)
+    wrong: list[str] = []
+    with _watched(sides, wrong):
+        for commands, killed in parts:
+            wrong += _run(scratch, commands, killed)
+            if not killed and not _watches(sides[1]):
+                wrong.append('when all was done, no watchdog was up')
+        wrong += _run(scratch, _commands(plan.rollback))
+    if _tree_hash(scratch) != before:
+        wrong.append('rollback did not restore the tree')
+    if (_watches(sides[0]), _watches(sides[1])) != (True, sides[0].state == sides[1].state):
+        wrong.append('after rollback, it was not the live watchdog alone that was up')
+    return Trial(what, tuple(wrong))
+
+
+def _run(scratch: Scratch, commands: Sequence[str], killed: bool = False) -> list[str]:
+    """Run the commands as the runbook has them; what went wrong. `killed`: the shell then kills itself."""
+    text = cutover.script([*commands, 'kill -KILL $$'] if killed else commands)
+    ended = subprocess.run(
+        ['bash', '-c', text],
+        cwd=scratch.folder,
+        env=scratch.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        timeout=_SCRIPT_SECONDS,
+    )
+    if ended.returncode == (-signal.SIGKILL if killed else 0):
+        return []
+    return [f'a command failed: {ended.stdout.decode(errors="replace").strip()[-400:]}']
+
+
+def _watches(side: cutover.Side) -> bool:
+    return files.lock_is_held(side.state / 'watchdog.lock')
+
+
+@contextlib.contextmanager
+def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
+    """Look all the time whether both watchdogs are up at once."""
+    done = threading.Event()
+    both: list[str] = []
+
+    def look() -> None:
+        while not done.wait(_LOOK_SECONDS):
+            if not both and all(map(_watches, sides)):
+                both.append('two watchdogs were up at once')
+
+    watcher = threading.Thread(target=look)
+    if sides[0].state != sides[1].state:
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if watcher.ident:
+            watcher.join()
+        wrong += both
+
+
+def _tree_hash(scratch: Scratch) -> str:
+    """Of all files of the copy but what runs leave behind: logs and state, the phase indices excepted."""
+    given = scratch.given
+    phase_files = {config.state_dir / 'phase-idx' for config in (given.live, given.staged)}
+    logs = (given.live.log_dir, given.staged.log_dir)
+    seen = []
+    for path in sorted(path for path in scratch.tree.rglob('*') if not path.is_dir()):
+        if path in phase_files or not path.is_relative_to(logs[0]) and not path.is_relative_to(logs[1]):
+            seen.append(f'{path} {path.stat().st_mode:o} {files.sha256(path.read_bytes())}\n')
+    return files.sha256(''.join(seen).encode())
