@@ -82,6 +82,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope='module')
 def ran() -> Iterator[Done]:
     with a_place() as place:
+        (place.path / '.dogfood').mkdir()  # where the history goes, which the page then tells of
         done = place.run(*CORPUS, feature='a shop')
         assert done.verdicts == VERDICTS
         yield done
