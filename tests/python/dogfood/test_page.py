@@ -82,6 +82,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope='module')
 def ran() -> Iterator[Done]:
     with a_place() as place:
+        (place.path / '.dogfood').mkdir()  # where the history goes, which the page then tells of
         done = place.run(*CORPUS, feature='a shop')
         assert done.verdicts == VERDICTS
         yield done
@@ -316,6 +317,27 @@ def test_without_dot_the_chain_is_told_in_words(browser: Browser, ran: Done, tmp
             'bill-is-sent blocked, requires billed to the root: bill-is-right',
             'receipt-is-kept blocked, requires billed to the root: bill-is-right',
         ]
+
+
+def test_of_many_chains_those_that_passed_are_folded_away_until_somebody_asks(browser: Browser, tmp_path: Path) -> None:
+    bundle = made()
+    first, second = (one for one in bundle['journeys'] if one['id'] in ('build', 'use-again'))
+    bundle['journeys'] = [
+        {**one, 'id': f'{one["id"]}-{number}', 'chain': f'build-{number}'}
+        for number in range(300)
+        for one in (first, {**second, 'verdict': 'failed' if number == 7 else 'passed'})
+    ]
+    bundle['chains'] = [
+        {**bundle['chains'][0], 'name': f'build-{number}', 'journeys': [f'build-{number}', f'use-again-{number}']}
+        for number in range(300)
+    ]
+    report_page.write(tmp_path / 'report.html', bundle, tmp_path)
+    with open_page(browser, tmp_path / 'report.html', '#journey-build-200') as opened:
+        assert opened.page.locator('.chain').count() == 300
+        assert opened.page.locator('.chain[open] summary b').all_inner_texts() == ['build-7']
+        opened.page.locator('#journey-build-200').get_by_role('link', name='build-200').click()
+        until(opened.page, "document.querySelectorAll('.chain[open]').length === 2")
+        assert opened.page.locator('#chain-201').locator('.graph, .members').first.is_visible()
 
 
 def test_the_timeline_has_a_bar_for_each_journey_that_did_not_pass(browser: Browser, path: Path) -> None:
