@@ -6,7 +6,7 @@ import pytest
 from hack.dogfood import beside, bundle, history, report_page, triage
 from hack.dogfood.bundle import Reviewed
 from hack.dogfood.decisions import Decision
-from tests.python.dogfood.samples import FINDING, RUN, plan, record, result, shard_end, shard_start
+from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start
 
 OTHER = {**FINDING, 'observed': 'something else'}
 HOSTILE = '<script>alert(1)</script>'
@@ -52,6 +52,21 @@ def test_what_a_history_says_is_no_markup(tmp_path: Path) -> None:
     trend = beside.of(run, tmp_path).trend
     assert '&lt;script&gt;' in trend
     assert '<script>' not in trend
+
+
+def test_the_page_shows_each_cause_with_what_waits_and_what_was_decided() -> None:
+    findings = [{**FINDING, 'observed': HOSTILE}]
+    root = record('a', 'failed', findings=findings, steps=[{**STEP, 'run': HOSTILE}])
+    told = [shard_start(), result(root), result(record('b', 'blocked', root='a')), shard_end()]
+    known = {triage.of_finding(root, findings[0]): Decision('real', HOSTILE), 'exit-0123456789ab': Decision('intended')}
+    said = bundle.merge(RUN, plan(['a', 'b']), [told], reviewed=Reviewed(known))
+    page = report_page.render(said, None, report_page.Beside(beside.decisions(said)))
+    causes = page[page.index('<section id="causes"') :].partition('</section>')[0]
+    assert 'in <a href="#journey-a">a</a>; waiting for it: <a href="#journey-b">b</a>' in causes
+    assert 'reviewed: real, &lt;script&gt;' in causes
+    assert '<script>' not in causes
+    assert '<code>exit-0123456789ab</code> (intended, ' in causes
+    assert 'id="causes"' not in report_page.render({**said, 'triage': {}})  # one from before triage
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,17 @@ def test_known_ones_are_let_pass_where_that_is_asked_for_and_it_says_so(place: P
     assert nothing_else.exit == 3  # nothing passed, so nothing is verified
 
 
+def test_who_goes_on_with_a_run_may_ask_for_it_too(place: Place) -> None:
+    (place.path / '.dogfood').mkdir()
+    corpus(place)
+    say(place, 'goodbye')
+    failed = place.run()
+    assert failed.exit == 1
+    cause = failed.bundle['triage']['causes'][0]['fingerprint']
+    assert place.verb('triage', 'decide', cause, 'intended', '--of', 'run').exit == 0
+    assert (place.resume().exit, place.resume('--known', 'allow').exit) == (1, 0)
+
+
 @pytest.mark.parametrize('word', ['real', 'discoverability'])
 def test_what_is_to_be_mended_fails_the_run_all_the_same(place: Place, word: str) -> None:
     corpus(place)
