@@ -79,9 +79,7 @@ def _dot(sketch: Sketch, way: str) -> str:
     return (
         f'digraph {{rankdir={way} nodesep=0.25 ranksep=0.35\n'
         f'node [shape=box fixedsize=true label="" height={height:.3f}]\n'
-        'edge [fontsize=11 fontname=Courier arrowhead=none]\n'
-        + '\n'.join((*nodes, *edges))
-        + '\n}'
+        'edge [fontsize=11 fontname=Courier arrowhead=none]\n' + '\n'.join((*nodes, *edges)) + '\n}'
     )
 
 
