@@ -81,8 +81,8 @@ def _start(asked: argparse.Namespace) -> int:
         corpus, plan = _planned(asked)
         shown, left_out = corpus.warnings[:_WARNINGS], corpus.warnings[_WARNINGS:]
         more = [f'({len(left_out)} more warnings: make check lists them)'] if left_out else []
-        for line in (*shown, *more, chains.summary(plan), *plan.advice):
-            print(line, file=sys.stderr)
+        told = console(sys.stderr, os.environ)
+        told.say(*map(told.fold, (*shown, *more, chains.summary(plan), *plan.advice)))
         run_dir = start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
     print(run_dir.path.resolve())
     return Exit.GREEN
