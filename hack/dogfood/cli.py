@@ -431,7 +431,12 @@ def _write_page(path: Path, bundle: Any, run_dir: Path, state: Path, troubles: S
 @contextlib.contextmanager
 def _meanwhile(what: str, make: Callable[[], None]) -> Iterator[None]:
     """Make something in a process of its own while the block runs: it takes no time from that, nor can it spoil it."""
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        print(f'{what}: is not made: {error.strerror}', file=sys.stderr)
+        yield
+        return
     if child == 0:
         try:
             make()

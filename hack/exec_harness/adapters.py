@@ -76,7 +76,7 @@ ROWS: Final = (
 class Agent(NamedTuple):
     """A binary that was asked what it is."""
 
-    binary: Path
+    binary: Path  # absolute
     row: Row
     said: str  # to `--version`
     version: Version
@@ -107,7 +107,14 @@ def ask(binary: Path) -> Agent:
     if usage is None:
         raise UserError(f'{binary}: {said} does not answer `exec --help` (it must have `exec`)')
     listed = (line.split()[0] for line in (features or '').splitlines() if line.strip())
-    return Agent(binary, row, said, version, frozenset(re.findall(r'--[a-z][a-z-]+', usage)), frozenset(listed))
+    return Agent(
+        Path(os.path.abspath(binary)),
+        row,
+        said,
+        version,
+        frozenset(re.findall(r'--[a-z][a-z-]+', usage)),
+        frozenset(listed),
+    )
 
 
 def _unusable(binary: Path) -> str | None:

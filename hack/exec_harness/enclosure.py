@@ -70,7 +70,10 @@ class Enclosure:
         threading.Thread(target=self._live, daemon=True).start()
 
     def stop(self) -> tuple[str, ...]:
-        """What was looked up or reached for outside, each once, in order; call it when the programs have ended."""
+        """What was looked up (`a.example`) or reached for (`203.0.113.9:443`) outside, each once, in order.
+
+        Call it when the programs have ended. Other ways than TCP are named: `203.0.113.9:123/udp`.
+        """
         os.write(self._stop, b'.')
         self._all_seen.wait()
         os.close(self._stop)
@@ -128,7 +131,7 @@ class Enclosure:
             self._note(f'port {_DNS}, with what is no question')
             return b''
         if asked.name != 'localhost' and not asked.name.endswith('.localhost'):
-            self._note(f'look-up of {asked.name}')
+            self._note(asked.name)
         return query[:2] + struct.pack('!5H', _NOT_FOUND, 1, 0, 0, 0) + asked.section
 
     def _note(self, what: str | None) -> None:
@@ -187,16 +190,16 @@ def destination(packet: bytes) -> str | None:
     if protocol in _HOUSEKEEPING:
         return None
     if protocol in _ECHO_REQUESTS:
-        return f'{address} (ping)' if data[0] == _ECHO_REQUESTS[protocol] else None
+        return f'{address}/ping' if data[0] == _ECHO_REQUESTS[protocol] else None
     if protocol not in (_TCP, _UDP):
-        return f'{address} (protocol {protocol})'
+        return f'{address}/protocol-{protocol}'
     source, port = struct.unpack('!HH', data[:4])
     if _DNS in (source, port):
         return None
     if protocol == _UDP:
-        return f'{address}:{port} (udp)'
+        return f'{address}:{port}/udp'
     begins = data[13] & 0x12 == 0x02  # SYN without ACK
-    return f'{address}:{port} (tcp)' if begins else None
+    return f'{address}:{port}' if begins else None
 
 
 # -- setting it up -------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Reply(NamedTuple):
     events: tuple[Event, ...] = ()
     completed: bool = True  # whether response.completed is appended
     response_id: str = ''
-    usage: Mapping[str, int] = {}  # input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens
+    usage: Mapping[str, int] = {}  # input_tokens, output_tokens, …, as the schema lists them
     delay: float = 0.0  # before the first byte
     chunk: Chunk | None = None
     fault: Fault | None = None

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
+from hack.common.errors import UserError
 from hack.common.source import load_toml
-from hack.orchestrator import agents, baseline, cutover
-from hack.orchestrator.fleet import FLEET_VARIABLE
+from hack.orchestrator import agents, baseline, boot, cutover, fleet
 from hack.orchestrator.model import Config
 
 _MARK: Final = 'AGENT_REHEARSAL'
@@ -50,6 +50,7 @@ class Scratch(NamedTuple):
 
     folder: Path
     given: Given  # of the copy
+    facts: cutover.Facts  # of the copy as it was made; the engines are run from where they are
     environment: Mapping[str, str]
 
     @property
@@ -62,7 +63,7 @@ def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
     folder = Path(tempfile.mkdtemp(prefix='cut-')).resolve()  # short: a Unix socket goes below it
     try:
         scratch = _copy(folder, given)
-        _run(scratch, [cutover.command(_facts(scratch).live, 'up')])
+        _run(scratch, ['live up'])
         trials = []
         for trial in _trials(scratch):
             tell(trial)
@@ -79,12 +80,17 @@ def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
 def _copy(folder: Path, given: Given) -> Scratch:
     tree = folder / 't'
     for config in (given.live, given.staged):
-        for path in (*baseline.inputs(config)[1:], config.state_dir / 'phase-idx'):
-            _place(tree, path, path.read_bytes()) if path.is_file() else None
+        carried = (config.state_dir / name for name in cutover.CARRIED)
+        for path in (*baseline.inputs(config)[1:], *(path for path in carried if path.is_file())):
+            _place(tree, path, path.read_bytes())
         _place(tree, config.path, _harmless(tree, config).encode())
     facts = cutover.inspect(*given)
-    for path in {*(link.path for link in facts.chain), *(change.path for change in facts.changes)}:
-        _place(tree, path, _moved(path.read_text(), tree, facts).encode(), path.stat().st_mode)
+    for link in facts.chain:
+        lines = link.path.read_text().split('\n')
+        lines[link.number - 1] = lines[link.number - 1].replace(link.word, str(_at(tree, link.leads_to)), 1)
+        _place(tree, link.path, '\n'.join(lines).encode(), link.path.stat().st_mode)
+    if given.registry:
+        _place(tree, given.registry, _registry(tree, given.registry).encode())
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
     copy = Given(
@@ -93,7 +99,13 @@ def _copy(folder: Path, given: Given) -> Scratch:
         given.boot and _at(tree, given.boot),
         given.registry and _at(tree, given.registry),
     )
-    return Scratch(folder, copy, {**environment, **({FLEET_VARIABLE: str(copy.registry)} if copy.registry else {})})
+    if copy.registry:
+        environment[fleet.FLEET_VARIABLE] = str(copy.registry)
+    copied = cutover.inspect(*copy)
+    live, staged = (
+        side._replace(engine=real.engine) for side, real in ((copied.live, facts.live), (copied.staged, facts.staged))
+    )
+    return Scratch(folder, copy, copied._replace(live=live, staged=staged), environment)
 
 
 def _at(tree: Path, path: Path) -> Path:
@@ -139,25 +151,22 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
 
 
-def _moved(text: str, tree: Path, facts: cutover.Facts) -> str:
-    """The text with each path that the copy has led to where it is in the copy."""
-    known = {path for side in (facts.live, facts.staged) for path in (side.config, side.config.parent)}
-    known |= {link.path for link in facts.chain}
-    known -= {Path('/')}
-    either = '|'.join(re.escape(str(path)) for path in sorted(known, key=lambda path: -len(str(path))))
-    return re.sub(rf'(?<![\w./-])(?:{either})(?![\w-])', lambda match: f'{tree}{match[0]}', text)
+def _registry(tree: Path, path: Path) -> str:
+    """The registry, with its local projects where they are in the copy."""
+    text = path.read_text()
+    for project in fleet.load(path).projects:
+        if project.folder:
+            place = json.dumps(str(_at(tree, project.folder)))
+            text = re.sub(rf"""(location\s*=\s*)["']{re.escape(project.location)}["']""", rf'\1{place}', text)
+    return text
 
 
 # -- trials ------------------------------------------------------------------------------------
 
 
-def _facts(scratch: Scratch) -> cutover.Facts:
-    return cutover.inspect(*scratch.given)
-
-
 def _trials(scratch: Scratch) -> Iterator[Trial]:
     """Killed before each command forward, then not at all, then on the way back from there."""
-    plan = cutover.plan(_facts(scratch))
+    plan = cutover.plan(scratch.facts)
     forward, back = _commands(plan.forward), _commands(plan.rollback)
     for number, command in enumerate(forward):
         yield _trial(scratch, plan, f'forward, before: {command}', [(forward[:number], True)])
@@ -178,8 +187,8 @@ def _trial(scratch: Scratch, plan: cutover.Plan, what: str, parts: Sequence[tupl
     with _watched(sides, wrong):
         for commands, killed in parts:
             wrong += _run(scratch, commands, killed)
-            if not killed and not _watches(sides[1]):
-                wrong.append('when all was done, no watchdog was up')
+            if not killed:
+                wrong += _undone(scratch)
         wrong += _run(scratch, _commands(plan.rollback))
     if _tree_hash(scratch) != before:
         wrong.append('rollback did not restore the tree')
@@ -188,9 +197,30 @@ def _trial(scratch: Scratch, plan: cutover.Plan, what: str, parts: Sequence[tupl
     return Trial(what, tuple(wrong))
 
 
+def _undone(scratch: Scratch) -> list[str]:
+    """What a cutover that ran to its end has not done."""
+    live, staged = scratch.facts.live, scratch.facts.staged
+    wrong = []
+    if not _watches(staged):
+        wrong.append('when all was done, no watchdog was up')
+    if _phase(live) != _phase(staged):
+        wrong.append('the staged project is in another phase')
+    if scratch.given.boot:
+        try:
+            boot.chain(scratch.given.boot, staged.config)
+        except UserError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _phase(side: cutover.Side) -> bytes:
+    path = side.state / 'phase-idx'
+    return path.read_bytes().strip() if path.exists() else b''
+
+
 def _run(scratch: Scratch, commands: Sequence[str], killed: bool = False) -> list[str]:
     """Run the commands as the runbook has them; what went wrong. `killed`: the shell then kills itself."""
-    text = cutover.script([*commands, 'kill -KILL $$'] if killed else commands)
+    text = cutover.script(scratch.facts, [*commands, 'kill -KILL $$'] if killed else commands)
     ended = subprocess.run(
         ['bash', '-c', text],
         cwd=scratch.folder,
@@ -218,7 +248,8 @@ def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
 
     def look() -> None:
         while not done.wait(_LOOK_SECONDS):
-            if not both and all(map(_watches, sides)):
+            # The first one again: between two looks it may have gone, and the other come.
+            if not both and all(map(_watches, (*sides, sides[0]))):
                 both.append('two watchdogs were up at once')
 
     watcher = threading.Thread(target=look)
@@ -236,7 +267,7 @@ def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
 def _tree_hash(scratch: Scratch) -> str:
     """Of all files of the copy but what runs leave behind: logs and state, the phase indices excepted."""
     given = scratch.given
-    phase_files = {config.state_dir / 'phase-idx' for config in (given.live, given.staged)}
+    phase_files = {config.state_dir / name for config in (given.live, given.staged) for name in cutover.CARRIED}
     logs = (given.live.log_dir, given.staged.log_dir)
     seen = []
     for path in sorted(path for path in scratch.tree.rglob('*') if not path.is_dir()):

@@ -483,3 +483,16 @@ def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: 
         for child in busy:
             child.kill()
             child.wait()
+
+
+def test_small_programs_are_asked_in_the_environment_that_is_given() -> None:
+    asked = (('sh', '-c', 'echo "$GREETING $HOME"'), ('false',), ('no-such-program',))
+    assert process.outputs(asked, 20, {'PATH': os.defpath, 'GREETING': 'hi'}) == ['hi', None, None]
+
+
+def test_as_much_of_an_output_is_kept_as_is_asked_for(supervisor: Supervisor) -> None:
+    argv = ('sh', '-c', 'head -c 3000000 /dev/zero')
+    for keep, dropped in ((1 << 20, 3_000_000 - (1 << 20)), (1 << 22, 0)):
+        ran = supervisor.run(argv, cwd='/', env={'PATH': os.defpath}, seconds=60, owner=OWNER, keep_bytes=keep)
+        assert sum(map(len, ran.out.parts())) + ran.out.dropped == 3_000_000
+        assert ran.out.dropped == dropped

@@ -47,6 +47,12 @@ def test_only_features_that_a_build_has_are_switched_off(tmp_path: Path) -> None
     assert 'base_url="http://127.0.0.1:1/v1"' in ' '.join(new.pointed_at('http://127.0.0.1:1/v1'))
 
 
+def test_it_can_be_run_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = saying(tmp_path, 'codex-cli 0.99.0')
+    monkeypatch.chdir(tmp_path)
+    assert adapters.ask(Path(binary.name)).binary == binary
+
+
 def test_a_build_of_the_other_family_has_its_own_flags_and_tools(tmp_path: Path) -> None:
     agent = adapters.ask(saying(tmp_path, 'code 0.6.1'))
     assert (agent.row.family, agent.features) == ('code', frozenset())

@@ -175,7 +175,7 @@ def test_an_attempt_to_reach_the_world_is_seen(there: Place) -> None:
     """Defect 10: egress was not noticed."""
     assert enclosed(there, 'say nothing', 'look-up api.example.com', 'connect 198.51.100.7:443') == (
         [0, 0, 0],
-        ['look-up of api.example.com', '198.51.100.7:443 (tcp)'],
+        ['api.example.com', '198.51.100.7:443'],
     )
 
 
@@ -219,4 +219,4 @@ def test_a_real_agent_that_is_not_told_to_be_quiet_is_seen(there: Place, version
         pytest.skip(f'Codex {version} is not installed')
     known = adapters.ask(REAL[version])
     loud = known._replace(features=known.features - {'plugins'})
-    assert 'look-up of github.com' in enclosed(there, 'say hello', binary=loud)[1]
+    assert 'github.com' in enclosed(there, 'say hello', binary=loud)[1]
