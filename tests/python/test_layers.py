@@ -71,6 +71,7 @@ LAYERS = {
         'rules',
         'scenarios',
         'golden',
+        'checks',
         'pool',
     ),
 }
