@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import jsonpath
 from hack.common.process import End
-from hack.exec_harness import bodies, events, golden, normalise
+from hack.exec_harness import bodies, events, golden
 from hack.exec_harness.events import Command
 from hack.exec_harness.model import (
     CommandExpect,
@@ -52,7 +52,6 @@ def check(expect: Expect, observed: Observed) -> tuple[Finding, ...]:
             _requests,
             _outputs,
             _workspace,
-            _golden,
         )
         for finding in look(expect, observed)
     )
@@ -99,8 +98,15 @@ def _traffic(expect: Expect, observed: Observed) -> Iterator[Finding]:
 
 
 def _egress(expect: Expect, observed: Observed) -> Iterator[Finding]:
-    for host in observed.egress or ():
-        yield Finding('egress', 'isolation', 'nothing but loopback is talked to', host)
+    """What is reached for is what is expected to be: nothing, where nothing is said. None: that was not seen."""
+    reached = observed.egress
+    for host in dict.fromkeys(reached or ()):
+        if host not in expect.egress:
+            yield Finding('egress', 'isolation', 'nothing but loopback is reached for', host)
+    for number, host in enumerate(expect.egress if reached is not None else ()):
+        if host not in (reached or ()):
+            seen = f'reached for: {", ".join(reached or ()) or "nothing"}'
+            yield Finding('egress', f'expect.egress[{number}]', f'{host} is reached for', seen)
 
 
 # -- texts ---------------------------------------------------------------------------------
@@ -305,7 +311,7 @@ def _outputs_of(wanted: OutputExpect, requests: Sequence[Request]) -> Iterator[t
         yield from ((call, text) for call, text in bodies.tool_outputs(request) if wanted.call_id in (None, call))
 
 
-# -- the workspace, and golden requests ----------------------------------------------------
+# -- the workspace --------------------------------------------------------------------------
 
 
 def _workspace(expect: Expect, observed: Observed) -> Iterator[Finding]:
@@ -359,20 +365,6 @@ def _text(claim: str, wanted: FileExpect | StatusExpect, text: str) -> Iterator[
         difference = golden.difference(wanted.equals, text)
         yield Finding('workspace', f'{claim}.equals', _quoted(wanted.equals), _quoted(text), difference)
     yield from _parts('workspace', claim, _Parts(wanted.contains_all, (), wanted.not_contains), text)
-
-
-def _golden(expect: Expect, observed: Observed) -> Iterator[Finding]:
-    if expect.requests_match is not None:
-        comparison = golden.compare(expect.requests_match, comparable(observed))
-        if comparison.wrong:
-            wanted = f'the requests of {expect.requests_match.name}'
-            yield Finding('golden', 'expect.requests_match', wanted, comparison.wrong, comparison.difference)
-
-
-def comparable(observed: Observed) -> list[Any]:
-    """The bodies of the requests to the model, normalised: what golden files and second runs are held to."""
-    normaliser = normalise.Normaliser(observed.masks)
-    return [normaliser.value(bodies.scope(request, 'body')) for request in asked(observed)]
 
 
 # -- words ---------------------------------------------------------------------------------
