@@ -166,7 +166,7 @@ def _commands(expect: Expect, observed: Observed) -> Iterator[Finding]:
         missed = [(_command_misses(wanted, command), command) for command in ran]
         if all(misses for misses, _ in missed):
             closest = min(missed, key=lambda entry: len(entry[0]), default=None)
-            nearest = f'{_short(str(closest[1]))}\nit misses {", ".join(closest[0])}' if closest else ''
+            nearest = f'{_short(_said(closest[1]))}\nit misses {", ".join(closest[0])}' if closest else ''
             seen = f'no such one among {len(ran)} events about commands'
             yield Finding('commands', f'expect.command_events[{number}]', _said(wanted), seen, nearest)
 
@@ -183,7 +183,7 @@ def _command_misses(wanted: CommandExpect, command: Command) -> list[str]:
 
 
 def _said(value: Any) -> str:
-    """What an expectation says, without what it leaves out."""
+    """What an expectation or a command says, without what it leaves out."""
     said = {key: inner for key, inner in value._asdict().items() if inner not in (None, ())}
     return ', '.join(f'{key} {_json(inner)}' for key, inner in said.items())
 

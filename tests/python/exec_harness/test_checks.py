@@ -344,7 +344,10 @@ def test_the_nearest_candidate_is_shown() -> None:
     assert one(Expect(gh_contains=('issue lost',)), seen).nearest == 'issue list --limit 3'
     assert one(Expect(assistant_contains=('§§§',)), seen).nearest == ''
     missed = one(Expect(command_events=(CommandExpect(('ls',), (), ('completed',), 2),)), seen).nearest
-    assert missed.splitlines()[-1] == 'it misses the status completed (it is failed)'
+    assert missed.splitlines() == [
+        'command "ls /tmp", output "denied", status "failed", exit_code 2',
+        'it misses the status completed (it is failed)',
+    ]
     near = one(
         Expect(events=({'type': 'item.completed', 'item': {'type': 'agent_message', 'text': 'x'}},)), seen
     ).nearest
