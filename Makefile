@@ -105,6 +105,12 @@ products: ## Install the products that a corpus needs and this machine lacks (ap
 ## JOURNEYS=path             as for dogfood
 	@$(FROM_CALLER) products
 
+##@ Agents
+
+.PHONY: agents-demo
+agents-demo: ## Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
+	@hack/orchestrator/examples/builder-adversary/demo.sh
+
 ##@ Development
 
 .PHONY: setup

@@ -66,6 +66,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @products *variables:
     {{ make }} products "$@"
 
+# Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
+[no-cd]
+@agents-demo *variables:
+    {{ make }} agents-demo "$@"
+
 # Make .venv with all tools; the other verbs do so where it is due
 [no-cd]
 @setup *variables:

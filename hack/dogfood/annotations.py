@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hack.common.console import Console, visible
 from hack.dogfood import report
@@ -36,25 +36,39 @@ def guard(console: Console) -> Iterator[None]:
 
 def say(bundle: Json, folder: Path | str, console: Console) -> None:
     """All that is to be written after the table of the run in `folder`."""
-    wrong = [journey for journey in bundle['journeys'] if _level(journey)]
-    for journey in wrong[:_GROUPS]:
-        console.say(f'::group::{_data(_title(journey))}')
+    wrong = _wrong(bundle)
+    for each in wrong[:_GROUPS]:
+        console.say(f'::group::{_data(each.title)}')
         with guard(console):
-            console.say(*report.details(journey, bundle))
+            console.say(*report.details(each.journey, bundle))
         console.say('::endgroup::')
     if annotated := _annotations(bundle, wrong, folder):
         console.say(*annotated)
 
 
-def _level(journey: Json) -> str:
-    return _LEVELS.get(journey['verdict'], 'warning' if journey['flaky'] else '')
+class _Wrong(NamedTuple):
+    """A journey that is to be looked at, how badly, and how it is called."""
+
+    level: str
+    title: str
+    journey: Json
 
 
-def _annotations(bundle: Json, wrong: Sequence[Json], folder: Path | str) -> list[str]:
+def _wrong(bundle: Json) -> list[_Wrong]:
+    """Errors come first. What a reviewer's decision lets pass is none."""
+    allowed = set((bundle.get('triage') or {}).get('allowed', ()))
+    found = []
+    for journey in bundle['journeys']:
+        known = journey['id'] in allowed
+        level = 'warning' if known or journey['flaky'] else _LEVELS.get(journey['verdict'])
+        word = 'known' if known else 'flaky' if journey['flaky'] else journey['verdict']
+        found += [_Wrong(level, f'{word}: {journey["id"]}', journey)] if level else []
+    return sorted(found, key=lambda each: each.level)
+
+
+def _annotations(bundle: Json, wrong: Sequence[_Wrong], folder: Path | str) -> list[str]:
     cwd = bundle['run'].get('cwd') or ''
-    said = {
-        level: [_at(journey, cwd) for journey in wrong if _level(journey) == level] for level in ('error', 'warning')
-    }
+    said = {level: [_at(each, cwd) for each in wrong if each.level == level] for level in ('error', 'warning')}
     said['warning'] += [('', f'{found["evidence"]}: {found["observed"]}') for found in bundle['problems']]
     return [line for level, found in said.items() for line in _limited(level, found, folder)]
 
@@ -68,15 +82,11 @@ def _limited(level: str, found: Sequence[tuple[str, str]], folder: Path | str) -
     return annotated
 
 
-def _at(journey: Json, cwd: str) -> tuple[str, str]:
+def _at(each: _Wrong, cwd: str) -> tuple[str, str]:
     """Where an annotation belongs, and what it says."""
-    cause = journey['cause'] or 'passed only when it was tried again'
-    place = f'file={_property(_from_root(journey["path"], cwd))},line={journey["line"]}'
-    return f'{place},title={_property(_title(journey))}', f'{cause}\n{journey["promise"]}'
-
-
-def _title(journey: Json) -> str:
-    return f'{"flaky" if journey["flaky"] else journey["verdict"]}: {journey["id"]}'
+    cause = each.journey['cause'] or 'passed only when it was tried again'
+    place = f'file={_property(_from_root(each.journey["path"], cwd))},line={each.journey["line"]}'
+    return f'{place},title={_property(each.title)}', f'{cause}\n{each.journey["promise"]}'
 
 
 def _from_root(path: str, cwd: str) -> str:

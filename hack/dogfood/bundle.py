@@ -285,7 +285,7 @@ def _read(path: Path, keys: Iterable[str]) -> dict[str, Any]:
 def _reviewed(run: Json) -> Reviewed:
     """Decisions that cannot be read are missed, and said; they judge nothing, so the run is judged without them."""
     try:
-        return Reviewed(decisions.load(os.path.join(run.get('cwd') or '', path) for path in run.get('decisions') or ()))
+        return Reviewed(decisions.load(decisions.of_run(run)))
     except UserError as error:
         return Reviewed(faults=error.problems)
 

@@ -81,8 +81,8 @@ def _start(asked: argparse.Namespace) -> int:
         corpus, plan = _planned(asked)
         shown, left_out = corpus.warnings[:_WARNINGS], corpus.warnings[_WARNINGS:]
         more = [f'({len(left_out)} more warnings: make check lists them)'] if left_out else []
-        for line in (*shown, *more, chains.summary(plan), *plan.advice):
-            print(line, file=sys.stderr)
+        told = console(sys.stderr, os.environ)
+        told.say(*map(told.fold, (*shown, *more, chains.summary(plan), *plan.advice)))
         run_dir = start.new(_run_dir(asked), asked.state, corpus, plan, _asked(asked))
     print(run_dir.path.resolve())
     return Exit.GREEN
@@ -431,7 +431,12 @@ def _write_page(path: Path, bundle: Any, run_dir: Path, state: Path, troubles: S
 @contextlib.contextmanager
 def _meanwhile(what: str, make: Callable[[], None]) -> Iterator[None]:
     """Make something in a process of its own while the block runs: it takes no time from that, nor can it spoil it."""
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        print(f'{what}: is not made: {error.strerror}', file=sys.stderr)
+        yield
+        return
     if child == 0:
         try:
             make()

@@ -7,7 +7,7 @@ median is an outlier (B. Iglewicz and D. Hoaglin, "How to detect and handle outl
 happens to agree too well, is not believed: the deviation is never taken to be less than a floor.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, Final, NamedTuple
 
@@ -71,7 +71,8 @@ def compare(
     before: Json, after: Json, past: Mapping[str, Sequence[float]], *, is_same_revision: bool = False
 ) -> Comparison:
     """Two bundles. `past`: seconds of each journey in the runs it passed in, that of `after` not among them."""
-    old, new = _journeys(before), _journeys(after)
+    unknown = {name for side in (before, after) for name in _unknown(side)}
+    old, new = _journeys(before, unknown), _journeys(after, unknown)
     complaints = (*_complaints(before), *_complaints(after))
     both = [name for name in new if name in old]
     changes = {name: _change(name, old, new) for name in dict.fromkeys((*new, *old))}
@@ -132,15 +133,18 @@ def _cause(journey: Json | None) -> str:
     return journey['cause'] if journey else ''
 
 
-def _journeys(bundle: Json) -> dict[str, Json]:
-    return {journey['id']: journey for journey in bundle['journeys'] if journey['verdict'] in VERDICTS}
+def _journeys(bundle: Json, unknown: Collection[str]) -> dict[str, Json]:
+    return {journey['id']: journey for journey in bundle['journeys'] if journey['id'] not in unknown}
+
+
+def _unknown(bundle: Json) -> dict[str, str]:
+    return {one['id']: str(one['verdict']) for one in bundle['journeys'] if one['verdict'] not in VERDICTS}
 
 
 def _complaints(bundle: Json) -> list[str]:
     return [
-        f'{bundle["run"]["id"]}: {journey["id"]} has the unknown verdict {str(journey["verdict"])[:40]!r} (left out)'
-        for journey in bundle['journeys']
-        if journey['verdict'] not in VERDICTS
+        f'{bundle["run"]["id"]}: {journey} has the unknown verdict {verdict[:40]!r} (left out)'
+        for journey, verdict in _unknown(bundle).items()
     ]
 
 

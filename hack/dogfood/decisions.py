@@ -39,6 +39,16 @@ def places(corpus: Iterable[str]) -> list[str]:
     return sorted({os.path.join(folder, FILE) for folder in folders})
 
 
+def of_run(run: Mapping[str, Any]) -> list[str]:
+    """The same of a run that was recorded (`run` of its bundle), as seen from here.
+
+    A run of another machine may have been started in a folder that is not on this one: then it is looked for here.
+    """
+    kept = run.get('decisions') or places(file['path'] for file in run.get('corpus') or ())
+    cwd = run.get('cwd') or ''
+    return [os.path.relpath(os.path.join(cwd if os.path.isdir(cwd) else '', path)) for path in kept]
+
+
 def load(paths: Iterable[str]) -> dict[str, Decision]:
     """By fingerprint; a file that is not there holds none. Raises UserError with everything that is wrong."""
     found: list[Problem] = []
@@ -75,6 +85,8 @@ def keep(path: str, fingerprint: str, decision: Decision) -> None:
 
     Only the lines that change are touched. Where the file is so written that this cannot be done, it stays as it is.
     """
+    if not os.path.isdir(os.path.dirname(path) or '.'):
+        raise UserError(f'{path}: its corpus is not here (decide where the corpus is)')
     known = load([path])
     old = Path(path).read_text(encoding='utf-8') if os.path.exists(path) else ''
     said = _said(decision)
@@ -82,7 +94,6 @@ def keep(path: str, fingerprint: str, decision: Decision) -> None:
     if _plain(new) != {**{name: _said(one) for name, one in known.items()}, fingerprint: said}:
         raise UserError(f'{path}: cannot be edited line by line (write `decisions:` as an indented block, or edit it)')
     try:
-        os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
         write_atomic(path, new, durable=True)
     except OSError as error:
         raise UserError(f'{path}: cannot be written: {error.strerror} (check its permissions)') from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common import files
+from hack.common.console import counted
 from hack.common.results import VERDICTS
 from hack.dogfood.triage import ALLOWED
 
@@ -161,7 +162,8 @@ def append(path: Path, bundle: Json) -> list[str]:
                 lines.sync()
             finally:
                 lines.close()
-    return [f'{path}: {damaged} damaged lines are set aside in {path.name}.damaged'] if damaged else []
+    said = f'{path}: {counted(damaged, "damaged line")} set aside in {path.name}.damaged'
+    return [said] if damaged else []
 
 
 def read(path: Path) -> History:

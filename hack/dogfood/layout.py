@@ -75,12 +75,12 @@ def _dot(sketch: Sketch, way: str) -> str:
         f'{numbers[source]} -> {numbers[target]} [label={"x" * len(label)}]'
         for (source, target), label in sketch.edges.items()
     )
-    height = _NODE_HEIGHT / _PIXELS
-    return (
-        f'digraph {{rankdir={way} nodesep=0.25 ranksep=0.35\n'
-        f'node [shape=box fixedsize=true label="" height={height:.3f}]\n'
-        'edge [fontsize=11 fontname=Courier arrowhead=none]\n' + '\n'.join((*nodes, *edges)) + '\n}'
+    styles = (
+        f'rankdir={way} nodesep=0.25 ranksep=0.35',
+        f'node [shape=box fixedsize=true label="" height={_NODE_HEIGHT / _PIXELS:.3f}]',
+        'edge [arrowhead=none fontsize=11 fontname=Courier]',
     )
+    return '\n'.join(('digraph {', *styles, *nodes, *edges, '}'))
 
 
 def _width(lines: Sequence[str]) -> float:

@@ -62,9 +62,10 @@ _ID: Final = re.compile(r'[a-z0-9-]{1,200}')
 _LONG: Final = 100  # journeys; of a longer run the passed ones are folded away
 _OUTPUT_LINES: Final = 40  # shown of an output's head, and of its tail,
 _OUTPUT_CHARACTERS: Final = 4_000  # and never more than this of either
-_DRAWN_JOURNEYS: Final = 400  # in all drawings; the other chains are told in words
-_DRAWN_CHAIN: Final = 120  # in one
-_DRAWING_SECONDS: Final = 2.0
+_DRAWN_JOURNEYS: Final = 600  # in all drawings; the other chains are told in words
+_DRAWN_CHAIN: Final = 300  # in one
+_OPEN_CHAINS: Final = 12  # of more chains, those that passed are folded away, and the others from here on
+_DRAWING_SECONDS: Final = 1.0
 _LABEL: Final = 36  # characters of an id or a token in a drawing
 
 
@@ -168,6 +169,7 @@ class Drawn(NamedTuple):
     drawing: layout.Drawing | None
     notes: Mapping[str, str]  # below each journey's id
     needs: Mapping[str, str]  # by journey: what it requires, in words
+    is_open: bool = True
 
 
 class _Run(NamedTuple):
@@ -180,6 +182,7 @@ class _Run(NamedTuple):
     anchors: Mapping[str, str]
     features: Mapping[str, int]
     establishers: Mapping[str, Sequence[str]]
+    chains: Mapping[str, str]  # the address of each that is told, by name
     alone: str
 
 
@@ -299,7 +302,8 @@ def _run(bundle: Json, beside: Beside, folder: Path | None, to_folder: str) -> _
     for journey in bundle['journeys']:
         for token in journey['establishes']:
             establishers[token].append(journey['id'])
-    return _Run(bundle, beside, folder, to_folder, anchors, features, establishers, command(bundle))
+    chains = {said['name']: f'chain-{number}' for number, said in _told_chains(bundle)}
+    return _Run(bundle, beside, folder, to_folder, anchors, features, establishers, chains, command(bundle))
 
 
 def _overall(bundle: Json) -> str:
@@ -469,7 +473,9 @@ def _facts(journey: Json, run: _Run) -> Iterator[Fact]:
     yield Fact('Written in', f'{journey["path"]}:{journey["line"]}')
     if source := journey['source']:
         yield Fact('Source', _source(source))
-    yield Fact('Chain', f'{journey["chain"]}, shard {journey["shard"]}')
+    chain = run.chains.get(journey['chain'])
+    name = Markup('<a href="#{}">{}</a>').format(chain, journey['chain']) if chain else escape(journey['chain'])
+    yield Fact('Chain', Markup('{}, shard {}').format(name, journey['shard']))
     if requires := journey['requires']:
         link = partial(_link, run=run)
         by = [
@@ -509,9 +515,8 @@ def _chains(bundle: Json, journeys: Sequence[Shown]) -> list[Drawn]:
     shown = {journey.id: journey for journey in journeys}
     recorded = {journey['id']: journey for journey in bundle['journeys']}
     told = []
-    for number, said in enumerate(bundle['chains'], 1):
-        members = tuple(shown[id] for id in said['journeys'] if id in shown)
-        if len(members) > 1:
+    for number, said in _told_chains(bundle):
+        if members := tuple(shown[id] for id in said['journeys'] if id in shown):
             told.append(_told(said, number, members, recorded))
     told.sort(key=lambda one: (WORST_FIRST.index(one.look), -len(one.journeys)))
     room, sketched = _DRAWN_JOURNEYS, []
@@ -521,7 +526,17 @@ def _chains(bundle: Json, journeys: Sequence[Shown]) -> list[Drawn]:
             sketched.append(one)
     drawings = layout.draw([_sketch(one, recorded) for one in sketched], _DRAWING_SECONDS)
     drawn = {one.name: drawing for one, drawing in zip(sketched, drawings, strict=True)}
-    return [one._replace(drawing=drawn.get(one.name)) for one in told]
+    is_long = len(told) > _OPEN_CHAINS
+    return [
+        one._replace(
+            drawing=drawn.get(one.name), is_open=not is_long or (one.look != 'passed' and number < _OPEN_CHAINS)
+        )
+        for number, one in enumerate(told)
+    ]
+
+
+def _told_chains(bundle: Json) -> Iterator[tuple[int, Json]]:
+    return ((number, said) for number, said in enumerate(bundle['chains'], 1) if len(said['journeys']) > 1)
 
 
 def _told(said: Json, number: int, members: tuple[Shown, ...], recorded: Mapping[str, Json]) -> Drawn:

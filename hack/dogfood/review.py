@@ -93,7 +93,9 @@ def decide(state: Path, name: str, fingerprint: str, word: str, note: str) -> in
     """Keep a reviewer's decision beside the corpus that the run was of."""
     said = _bundle(place(state, name))
     causes = {cause['fingerprint']: cause for cause in _reviewed(said)['causes']}
-    paths = _places(said)
+    paths = decisions.of_run(said['run'])
+    if not paths:
+        raise UserError(f'{said["run"]["id"]}: does not say which corpus it is of (decide about a newer run)')
     cause = causes.get(fingerprint)
     if cause is None and fingerprint not in decisions.load(paths):
         raise UserError(f'{fingerprint}: no cause in {said["run"]["id"]} has it (run_journeys.py triage lists them)')
@@ -145,17 +147,9 @@ def _bundle(path: Path) -> dict[str, Any]:
 
 def _reviewed(said: Json) -> dict[str, Any]:
     """Triage of the bundle as it would be now."""
-    known = decisions.load(_places(said))
+    known = decisions.load(decisions.of_run(said['run']))
     in_part = bool((said['run'].get('options') or {}).get('in_part'))
     return triage.as_json(triage.causes(said['journeys']), known, in_part=in_part)
-
-
-def _places(said: Json) -> list[str]:
-    """Where the decisions about the run's corpus are kept, as seen from here."""
-    kept = said['run'].get('decisions') or decisions.places(file['path'] for file in said['run']['corpus'])
-    if not kept:
-        raise UserError(f'{said["run"]["id"]}: does not say which corpus it is of (use the version that wrote it)')
-    return [os.path.relpath(os.path.join(said['run'].get('cwd') or '', path)) for path in kept]
 
 
 def _is_beside(path: str, cause: Json, said: Json) -> bool:

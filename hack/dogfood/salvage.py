@@ -139,6 +139,7 @@ def _triage(said: Json, misfits: Counter[str]) -> dict[str, Any]:
     for key, shape in (('causes', _CAUSE), ('stale', _DECISION)):
         fitted[key] = [_fitted(one, shape, key, misfits) for one in _mappings(fitted[key], key, misfits)]
     for cause in fitted['causes']:
+        cause.update({key: [str(id) for id in cause[key]] for key in ('journeys', 'waiting')})
         decision = cause.get('decision')
         cause['decision'] = _fitted(decision, _DECISION, 'decisions', misfits) if isinstance(decision, dict) else None
     return fitted

@@ -18,7 +18,7 @@ Json = Mapping[str, Any]
 
 _LOOK_SECONDS: Final = 0.2
 _CLOCK_SECONDS: Final = 1.0  # the clock moves on where nothing else does; then it is also seen whether the run is over
-_SHARE: Final = 1 / 80  # of a core, at the most: a look that took long is followed by a long rest
+_SHARE: Final = 1 / 100  # of a core, at the most: a look that took long is followed by a long rest
 _LONGEST_REST_SECONDS: Final = 2.0
 _WAKING: Final = (signal.SIGTERM, signal.SIGWINCH)
 

@@ -60,6 +60,7 @@ class _Reading(NamedTuple):
     data: dict[str, Any]
     base: Path
     found: list[str]
+    sources: list[Path]
 
     def table(self, name: str) -> dict[str, Any]:
         value = self.data.get(name, {})
@@ -70,6 +71,7 @@ class _Reading(NamedTuple):
 
     def text(self, where: str, name: str) -> str:
         """What a file of the project holds; '' and a problem where it cannot be read."""
+        self.sources.append(self.base / name)
         try:
             return (self.base / name).read_text()
         except (OSError, ValueError) as error:
@@ -84,7 +86,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     data = load_toml(str(path))
     project = data.get('project_dir', '.')
     base = Path(os.path.abspath(path)).parent
-    reading = _Reading(data, base / project if isinstance(project, str) else base, [])
+    reading = _Reading(data, base / project if isinstance(project, str) else base, [], [path])
     _check_shapes(reading)
     if not reading.found:
         config = _config(reading, path, os.environ if environment is None else environment)
@@ -167,6 +169,7 @@ def _config(reading: _Reading, path: Path, environment: Mapping[str, str]) -> Co
         _cadence(reading),
         (*agents, Agent(WATCHDOG, SERVICE)),
         loop,
+        tuple(reading.sources),
     )
 
 

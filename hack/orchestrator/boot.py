@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from hack.common.errors import UserError
 
 _WORD: Final = re.compile(r"""[^\s'"=;:|&<>()`\\]+""")
+_QUOTED: Final = re.compile(r""""([^"]+)"|\'([^\']+)\'""")
 _FOLDER: Final = re.compile(r"""(?:\bcd\s+|^WorkingDirectory=)['"]?([^\s'";&|]+)""", re.MULTILINE)
 _LARGEST: Final = 1 << 20  # bytes; what is larger is no script
 _LONGEST: Final = 16  # files in a chain
@@ -22,6 +23,7 @@ class Link(NamedTuple):
     line: str
     word: str
     leads_to: Path
+    quoted: bool = False
 
 
 def chain(first: Path, config: Path) -> tuple[Link, ...]:
@@ -52,14 +54,15 @@ def _search(path: Path, target: Path, before: Sequence[Link]) -> tuple[Link, ...
 def _links(path: Path) -> Iterator[Link]:
     text = _text(path)
     folders = [path.parent, *((path.parent / folder) for folder in _FOLDER.findall(text))]
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split('\n'), 1):
         if line.lstrip().startswith('#'):
             continue
-        for word in _WORD.findall(line):
+        quoted = [one or other for one, other in _QUOTED.findall(line)]
+        for word in dict.fromkeys((*quoted, *_WORD.findall(line))):
             for folder in folders:
                 found = folder / word
                 if word not in ('.', '..', '/') and os.path.exists(found):
-                    yield Link(path, number, line, word, found.resolve())
+                    yield Link(path, number, line, word, found.resolve(), word in quoted)
 
 
 def _text(path: Path) -> str:

@@ -13,6 +13,8 @@ from hack.orchestrator import boot, fleet
 from hack.orchestrator.model import Config
 
 _OWN_ENGINE: Final = Path(__file__).resolve().with_name('run_agents.py')
+CARRIED: Final = ('phase-idx', 'SEQUENCE-COMPLETE')  # of the state: where the project is in its phases
+_PLAIN: Final = re.compile(r'[\w./+,@%-]+')  # needs no quotes in a script
 _NEW: Final = '.cutover'  # ending of a file that is about to take the place of another
 
 
@@ -79,20 +81,29 @@ def plan(facts: Facts) -> Plan:
     return Plan(facts, tuple(_forward(facts)), tuple(_rollback(facts)))
 
 
-def work_folder(facts: Facts) -> Path:
-    """Where the originals are kept between the first step and the last: beside the live state, which no tree counts."""
-    return facts.live.log_dir / 'cutover'
+def prelude(facts: Facts) -> tuple[str, ...]:
+    """What the commands of a plan are written with: bash variables and functions."""
+    live, staged = facts.live, facts.staged
+    return (
+        *(f'{name}() {{ {_run(side)} "$@"; }}' for name, side in (('live', live), ('staged', staged))),
+        f'live_state={_quoted(live.state)} staged_state={_quoted(staged.state)}',
+        f'kept={_quoted(live.log_dir / "cutover")} # the originals; beside the state, which belongs to no tree',
+        f'replace() {{ cp -p "$1" "$2{_NEW}" && mv -f "$2{_NEW}" "$2"; }} # the old file or the new, never a part',
+        'unchanged() { ! test -e "$kept/complete"; }',
+        'no_watchdog() { ! test -e "$1/watchdog.lock" || flock --shared --timeout 2 "$1/watchdog.lock" true; }',
+    )
 
 
-def script(commands: Sequence[str]) -> str:
-    """The commands as one script that stops at the first that fails."""
-    return '\n'.join(('set -euo pipefail', *commands, ''))
+def script(facts: Facts, commands: Sequence[str]) -> str:
+    """The commands as one script for bash, which stops at the first that fails."""
+    return '\n'.join(('set -euo pipefail', *prelude(facts), *commands, ''))
 
 
 def markdown(plan: Plan) -> str:
     """The runbook."""
     facts = plan.facts
     parts = [f'# Cutover of {facts.live.config} to {facts.staged.config}', *_inspected(facts)]
+    parts += ['## Before', 'In the bash that you work in, forward and back:', _block(prelude(facts))]
     parts += ['## Forward', 'Where a command fails, or you stop for any reason: roll back.']
     parts += list(_written(plan.forward))
     parts += ['## Rollback', 'From any point, also one where a command was cut off, and as often as you like.']
@@ -106,6 +117,8 @@ def markdown(plan: Plan) -> str:
 def _indirection(link: boot.Link, staged: Path, live: Path) -> Change:
     """The last word of the boot chain, led to the staged config, or to its folder where it named the live one's."""
     new = staged if link.leads_to == live else staged.parent
+    if not (link.quoted or _PLAIN.fullmatch(str(new))) or '"' in str(new) or "'" in str(new):
+        raise UserError(f'{link.path}:{link.number}: {link.word} is not in quotes, which {new} would need (quote it)')
     return _change(link.path, link.number, link.line, link.line.replace(link.word, str(new), 1))
 
 
@@ -136,84 +149,70 @@ def _change(path: Path, number: int, old: str, new: str) -> Change:
 
 
 def _forward(facts: Facts) -> Iterator[Step]:
-    live, staged, work = facts.live, facts.staged, _quoted(work_folder(facts))
-    yield Step(
-        'Compare',
-        'The staged config must mean what the live one means.',
-        (command(live, 'parity', str(live.config), str(staged.config), '--no-state'),),
-    )
+    both = shlex.join(map(str, (facts.live.config, facts.staged.config)))
+    compare = f'live parity {both} --no-state'
+    yield Step('Compare', 'The staged config must mean what the live one means.', (compare,))
     yield Step(
         'Keep what will be changed',
         'Once `complete` is there, rollback trusts these copies; before that, nothing is changed.',
         (
-            f'test ! -e {work}/complete || {{ echo "a cutover is under way: roll it back first" >&2; exit 1; }}',
+            'unchanged || { echo "a cutover is under way: roll it back first" >&2; false; }',
             *_digests(facts),
-            f'rm -rf {work} && mkdir -p {work}',
-            *(f'cp -p {_quoted(change.path)} {work}/{number}' for number, change in enumerate(facts.changes)),
-            f'test ! -e {_phase(staged)} || cp -p {_phase(staged)} {work}/phase-idx',
-            f'touch {work}/complete',
+            'rm -rf "$kept" && mkdir -p "$kept"',
+            *(f'cp -p {_quoted(change.path)} "$kept/{number}"' for number, change in enumerate(facts.changes)),
+            *(f'! test -e "$staged_state/{name}" || cp -p "$staged_state/{name}" "$kept/"' for name in CARRIED),
+            'touch "$kept/complete"',
         ),
     )
-    yield Step('Quiesce', 'The watchdog goes first: it would heal what is stopped.', (command(live, 'down'),))
+    yield Step('Quiesce', 'The watchdog goes first: it would heal what is stopped.', ('live down',))
     for change in facts.changes:
         title = 'The one indirection' if change.path in [link.path for link in facts.chain] else 'The one config change'
         yield Step(title, f'`{change.old.strip()}` becomes `{change.new.strip()}`.', tuple(_edit(change)))
+    carry = (
+        f'! test -e "$live_state/{name}" || replace "$live_state/{name}" "$staged_state/{name}"' for name in CARRIED
+    )
     yield Step(
         'Carry the phase over',
         'The staged agents go on where the live ones stopped.',
-        (
-            f'mkdir -p {_quoted(staged.state)}',
-            f'test ! -e {_phase(live)} || {_replace(_phase(live), _phase(staged))}',
-        ),
+        ('mkdir -p "$staged_state"', *carry),
     )
-    start = f'RESUME_PHASE=1 {command(staged, "up")}'
-    yield Step('Start', 'Only here may a watchdog start again: the old one is gone.', (_gone(live), start))
-    yield Step('Look', 'Every agent and the watchdog are RUNNING.', (command(staged, 'status'),))
+    yield Step(
+        'Start',
+        'Only here may a watchdog start again: the old one is gone.',
+        ('no_watchdog "$live_state"', 'RESUME_PHASE=1 staged up'),
+    )
+    yield Step('Look', 'Every agent and the watchdog are RUNNING.', ('staged status',))
 
 
 def _rollback(facts: Facts) -> Iterator[Step]:
-    live, staged, work = facts.live, facts.staged, _quoted(work_folder(facts))
-    unchanged = f'test ! -e {work}/complete'
-    yield Step('Stop the staged agents', 'Also where they never started.', (command(staged, 'down'),))
+    changed = [_quoted(change.path) for change in facts.changes]
+    carried = [f'"$staged_state/{name}"' for name in CARRIED]
+    yield Step('Stop the staged agents', 'Also where they never started.', ('staged down',))
     yield Step(
         'Put back what was changed',
         'Where there is no `complete`, nothing was changed.',
         (
+            *(f'unchanged || replace "$kept/{number}" {path}' for number, path in enumerate(changed)),
             *(
-                f'{unchanged} || {_replace(f"{work}/{number}", _quoted(change.path))}'
-                for number, change in enumerate(facts.changes)
+                f'unchanged || ! test -e "$kept/{name}" || replace "$kept/{name}" "$staged_state/{name}"'
+                for name in CARRIED
             ),
-            f'{unchanged} || test ! -e {work}/phase-idx || {_replace(f"{work}/phase-idx", _phase(staged))}',
-            f'{unchanged} || test -e {work}/phase-idx || rm -f {_phase(staged)}',
-            ' '.join(('rm -f', f'{_phase(staged)}{_NEW}', *(f'{_quoted(one.path)}{_NEW}' for one in facts.changes))),
+            *(f'unchanged || test -e "$kept/{name}" || rm -f "$staged_state/{name}"' for name in CARRIED),
+            ' '.join(('rm -f', *(f'{path}{_NEW}' for path in (*changed, *carried)))),
         ),
     )
-    yield Step('Check', 'The files are those that were inspected.', tuple(_digests(facts)) or ('true',))
+    if facts.changes:
+        yield Step('Check', 'The files are those that were inspected.', tuple(_digests(facts)))
     yield Step(
         'Start the live agents',
         'Only here: the staged watchdog is gone. Then the copies have served.',
-        (_gone(staged), f'RESUME_PHASE=1 {command(live, "up")}', f'rm -rf {work}', command(live, 'status')),
+        ('no_watchdog "$staged_state"', 'RESUME_PHASE=1 live up', 'rm -rf "$kept"', 'live status'),
     )
 
 
 def _digests(facts: Facts) -> Iterator[str]:
     for change in facts.changes:
         yield f'echo {shlex.quote(f"{change.sha256}  {change.path}")} | sha256sum --quiet -c -'
-
-
-def _replace(source: str, target: str) -> str:
-    """Both are quoted. The target is the old file or the new one, never a part of it."""
-    return f'{{ cp -p {source} {target}{_NEW} && mv -f {target}{_NEW} {target}; }}'
-
-
-def command(side: Side, *verb: str) -> str:
-    return shlex.join(['python3', str(side.engine), '--config', str(side.config), *verb])
-
-
-def _gone(side: Side) -> str:
-    """Fails while a watchdog of this side lives."""
-    lock = _quoted(side.state / 'watchdog.lock')
-    return f'test ! -e {lock} || flock --timeout 2 {lock} true'
 
 
 def _edit(change: Change) -> Iterator[str]:
@@ -225,8 +224,8 @@ def _edit(change: Change) -> Iterator[str]:
     yield f'mv -f {path}{_NEW} {path}'
 
 
-def _phase(side: Side) -> str:
-    return _quoted(side.state / 'phase-idx')
+def _run(side: Side) -> str:
+    return shlex.join(['python3', str(side.engine), '--config', str(side.config)])
 
 
 def _quoted(path: Path) -> str:
@@ -255,4 +254,8 @@ def _written(steps: Sequence[Step]) -> Iterator[str]:
     for number, step in enumerate(steps, 1):
         yield f'### {number}. {step.title}'
         yield step.why
-        yield '\n'.join(('```sh', *step.commands, '```'))
+        yield _block(step.commands)
+
+
+def _block(commands: Sequence[str]) -> str:
+    return '\n'.join(('```bash', *commands, '```'))

@@ -84,6 +84,7 @@ class Config(NamedTuple):
     cadence: Cadence = Cadence()
     agents: tuple[Agent, ...] = ()  # as in the file: agents, services, and the watchdog last
     loop: Loop = Loop()
+    sources: tuple[Path, ...] = ()  # all files it was read from
 
     @property
     def state_dir(self) -> Path:

@@ -5,13 +5,18 @@
   const every = (selector) => [...document.querySelectorAll(selector)];
   const form = one('#filter');
   const search = one('#text');
-  const groups = every('.group').map((box) => ({
-    box,
-    look: box.id.slice('verdict-'.length),
-    number: box.querySelector('.head b'),
-    rows: [...box.querySelectorAll('.j')],
-  }));
+  const MOST = 200; // rows that a group shows at once; a button brings the others
+  const groups = every('.group').map((box) => {
+    const rows = [...box.querySelectorAll('.j')];
+    const more = Object.assign(document.createElement('button'), { type: 'button', className: 'quiet others' });
+    const group = { box, head: box.firstElementChild, look: box.id.slice('verdict-'.length), rows, matches: rows, shown: rows, more };
+    more.addEventListener('click', () => fill(group, group.matches.length));
+    return group;
+  });
   const count = groups.reduce((sum, group) => sum + group.rows.length, 0);
+  const rowOf = new Map(groups.flatMap((group) => group.rows.map((row) => [row.querySelector('.more').id, row])));
+  // A row, and the line below it that names its root.
+  const below = new Map(every('.root').map((line) => [line.previousElementSibling, line]));
 
   // -- what a journey opens to is text in <noscript> until somebody looks ----------------------
   const unfold = (row) => {
@@ -34,19 +39,27 @@
 
   // -- what each journey says, read once -----------------------------------------------------
   const signs = { '&lt;': '<', '&gt;': '>', '&amp;': '&', '&#34;': '"', '&#39;': "'" };
+  const read = (row) => {
+    const [head, inside] = [row.firstElementChild, row.querySelector('.more')];
+    const folded = inside.firstElementChild?.tagName === 'NOSCRIPT';
+    const text = folded
+      ? inside.textContent
+          .replace(/<\/?(?:mark|span|b|a)\b[^>]*>/g, '')
+          .replace(/<[^>]*>/g, ' ')
+          .replace(/&(?:lt|gt|amp|#34|#39);/g, (sign) => signs[sign])
+      : inside.textContent;
+    return `${head.textContent} ${text}`.toLowerCase();
+  };
   const texts = new Map();
   const textOf = (row) => {
     let text = texts.get(row);
-    if (text === undefined) {
-      text = row.textContent.replace(/<[^>]*>/g, '').replace(/&(?:lt|gt|amp|#34|#39);/g, (sign) => signs[sign]);
-      texts.set(row, (text = text.toLowerCase()));
-    }
+    if (text === undefined) texts.set(row, (text = read(row)));
     return text;
   };
   const unread = groups.flatMap((group) => group.rows);
   const readAhead = (idle) => {
     while (unread.length && idle.timeRemaining() > 2) textOf(unread.pop());
-    if (unread.length) requestIdleCallback(readAhead);
+    if (unread.length && window.requestIdleCallback) requestIdleCallback(readAhead);
   };
 
   // -- filters ------------------------------------------------------------------------------
@@ -65,37 +78,50 @@
     (!want.kind || (row.dataset.k ?? '').split(' ').includes(want.kind)) &&
     want.words.every((word) => textOf(row).includes(word));
 
+  // Put the first `most` of the group's matches into the page, and a button for the others.
+  const fill = (group, most) => {
+    const { box, head, matches, more } = group;
+    const rows = matches.slice(0, most);
+    if (rows.length === group.shown.length && rows.every((row, at) => row === group.shown[at]) && !more.isConnected) return;
+    const left = matches.length - rows.length;
+    more.textContent = `Show ${left.toLocaleString('en')} more`;
+    const lines = rows.flatMap((row) => (below.has(row) ? [row, below.get(row)] : [row]));
+    box.replaceChildren(head, ...lines, ...(left ? [more] : []));
+    group.shown = rows;
+  };
+
   const apply = () => {
     const want = asked();
     const isNarrow = Boolean(want.verdict.size || want.tier.size || want.feature || want.kind || want.words.length);
     let shown = 0;
-    for (const { box, look, number, rows } of groups) {
-      let matches = 0;
+    for (const group of groups) {
+      const { box, head, look, rows } = group;
       const isOut = want.verdict.size > 0 && !want.verdict.has(look);
-      if (!isOut)
-        for (const row of rows) {
-          const isMatch = !isNarrow || isAsked(row, want);
-          if (row.hidden === isMatch) row.hidden = !isMatch;
-          if (isMatch) matches++;
-        }
-      box.hidden = isOut || !matches;
-      number.textContent = matches === rows.length ? rows.length : `${matches} of ${rows.length}`;
-      if (box.tagName === 'DETAILS' && !box.dataset.own) box.open = isNarrow && matches > 0;
-      shown += matches;
+      group.matches = isOut ? [] : isNarrow ? rows.filter((row) => isAsked(row, want)) : rows;
+      if (group.matches.length) fill(group, MOST);
+      box.hidden = !group.matches.length;
+      head.querySelector('b').textContent =
+        group.matches.length === rows.length ? rows.length : `${group.matches.length} of ${rows.length}`;
+      if (box.tagName === 'DETAILS' && !box.dataset.own) box.open = isNarrow && group.matches.length > 0;
+      shown += group.matches.length;
     }
     one('#filter button').hidden = !isNarrow;
     one('#nothing').hidden = shown > 0 || !count;
     one('#told').textContent = isNarrow ? `${shown.toLocaleString('en')} of ${count.toLocaleString('en')}` : '';
-    return isNarrow;
   };
 
   // -- the address: #journey-… opens a journey, #?verdict=failed&text=… holds the filters --------
+  let waiting = 0;
   const toAddress = () => {
     const said = new URLSearchParams();
     for (const name of ['verdict', 'tier']) for (const value of ticked(name)) said.append(name, value);
     for (const name of ['feature', 'kind']) if (picked(name)) said.append(name, picked(name));
     if (search.value) said.append('text', search.value);
-    history.replaceState(null, '', String(said) ? `#?${said}` : location.pathname + location.search);
+    clearTimeout(waiting); // browsers mind when it changes with every letter
+    waiting = setTimeout(
+      () => history.replaceState(null, '', String(said) ? `#?${said}` : location.pathname + location.search),
+      200,
+    );
   };
   const filterBy = (query) => {
     const said = new URLSearchParams(query);
@@ -110,12 +136,16 @@
   };
   const follow = () => {
     if (location.hash.startsWith('#?')) return filterBy(location.hash.slice(2));
-    const target = document.getElementById(location.hash.slice(1));
-    if (!target) return;
-    const row = target.closest('.j');
-    if (row?.hidden || row?.closest('.group').hidden) filterBy('');
-    for (let box = target.closest('details'); box; box = box.parentElement.closest('details')) box.open = true;
-    if (!row) return show(target);
+    const name = location.hash.slice(1);
+    const row = rowOf.get(name);
+    if (row && !row.checkVisibility()) filterBy('');
+    if (row && !row.isConnected) {
+      const group = groups.find((one) => one.rows.includes(row));
+      fill(group, group.rows.length);
+    }
+    const target = row ?? document.getElementById(name);
+    for (let box = target?.closest('details'); box; box = box.parentElement.closest('details')) box.open = true;
+    if (!row) return target && show(target);
     unfold(row);
     row.firstElementChild.focus({ preventScroll: true });
     show(row);
@@ -152,7 +182,7 @@
 
   // -- keys ---------------------------------------------------------------------------------
   const go = (by) => {
-    const heads = every('.j:not([hidden]) > summary').filter((head) => head.checkVisibility());
+    const heads = every('.j > summary').filter((head) => head.checkVisibility());
     const here = heads.indexOf(document.activeElement?.closest('.j')?.firstElementChild);
     const next = heads[Math.max(0, Math.min(heads.length - 1, here + by))];
     next?.focus();
@@ -184,6 +214,7 @@
 
   let opened = [];
   addEventListener('beforeprint', () => {
+    for (const group of groups) fill(group, group.matches.length);
     opened = every('.j:not(.passed):not([open])');
     for (const row of opened) {
       unfold(row);
@@ -197,5 +228,9 @@
   for (const hidden of [form, theme, one('.keys')]) hidden.hidden = false;
   follow();
   addEventListener('load', () => setTimeout(follow)); // once more, for the browser has then had its own way with it
-  (window.requestIdleCallback ?? (() => {}))(readAhead);
+  const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 0 }), 1000));
+  whenIdle(() => {
+    if (!location.hash) apply();
+    whenIdle(readAhead);
+  });
 })();

@@ -83,6 +83,12 @@ def test_each_journey_that_went_wrong_is_told_at_its_place() -> None:
     ]  # fmt: skip
 
 
+def test_what_is_known_and_let_pass_is_no_error() -> None:
+    made = {**bundle(entry('a'), entry('b')), 'triage': {'allowed': ['a']}}
+    told = [(one.name, one.properties['title']) for one in commands(made, 'error', 'warning')]
+    assert told == [('error', 'failed: b'), ('warning', 'known: a')]
+
+
 def test_a_group_tells_what_was_found_and_how_to_run_it_alone() -> None:
     log = said(bundle(entry('b', cause='it broke')))
     begin = log.index(Command('group', {}, 'failed: b'))

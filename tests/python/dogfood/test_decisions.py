@@ -56,9 +56,26 @@ def test_a_file_may_hold_none_and_takes_the_first(path: Path, text: str) -> None
 
 
 def test_a_file_is_made_where_there_is_none(path: Path) -> None:
-    new = path.parent / 'deep' / 'triage.yaml'
-    decisions.keep(str(new), ONE, Decision('real'))
-    assert said(new) == {ONE: ('real', '')}
+    decisions.keep(str(path), ONE, Decision('real'))
+    assert said(path) == {ONE: ('real', '')}
+
+
+def test_no_folder_is_made_for_a_corpus_that_is_not_here(path: Path) -> None:
+    with pytest.raises(UserError, match='its corpus is not here'):
+        decisions.keep(str(path.parent / 'deep' / 'triage.yaml'), ONE, Decision('real'))
+    assert not (path.parent / 'deep').exists()
+
+
+def test_those_of_a_run_are_looked_for_where_it_was_started_or_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'there').mkdir()
+    run = {'cwd': str(tmp_path / 'there'), 'decisions': ['journeys/triage.yaml']}
+    assert decisions.of_run(run) == ['there/journeys/triage.yaml']
+    assert decisions.of_run({**run, 'cwd': str(tmp_path / 'elsewhere')}) == ['journeys/triage.yaml']
+    assert decisions.of_run({'corpus': [{'path': 'journeys/a.yaml', 'sha256': ''}]}) == ['journeys/triage.yaml']
+    assert decisions.of_run({}) == []
 
 
 def test_a_decision_is_replaced_where_it_stands_and_all_else_stays(path: Path) -> None:

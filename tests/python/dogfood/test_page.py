@@ -82,6 +82,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope='module')
 def ran() -> Iterator[Done]:
     with a_place() as place:
+        (place.path / '.dogfood').mkdir()  # where the history goes, which the page then tells of
         done = place.run(*CORPUS, feature='a shop')
         assert done.verdicts == VERDICTS
         yield done
@@ -94,7 +95,7 @@ def path(ran: Done) -> Path:
 
 def listed(page: Page) -> list[str]:
     """The ids of the journeys that can be seen in the list."""
-    ids: list[str] = page.locator('.j:not([hidden]) .id').evaluate_all(
+    ids: list[str] = page.locator('.j .id').evaluate_all(
         'all => all.filter(one => one.checkVisibility()).map(one => one.textContent)'
     )
     return ids
@@ -249,12 +250,12 @@ def test_filters_find_what_was_asked_for_and_stand_in_the_address(
         assert set(listed(page)) == found
         assert page.locator('#told').inner_text() == f'{len(found)} of 9'
         assert page.locator('#nothing').is_visible() == (not found)
-        assert page.url.partition('report.html')[2] == address
+        until(page, f"location.hash === '{address}'")
         page.reload()
         assert set(listed(page)) == found
         page.get_by_role('button', name='Show all').first.click()
         assert len(listed(page)) == 9
-        assert '#' not in page.url
+        until(page, "!location.href.includes('#')")
 
 
 def test_a_number_among_the_counts_filters(browser: Browser, path: Path) -> None:
@@ -316,6 +317,27 @@ def test_without_dot_the_chain_is_told_in_words(browser: Browser, ran: Done, tmp
             'bill-is-sent blocked, requires billed to the root: bill-is-right',
             'receipt-is-kept blocked, requires billed to the root: bill-is-right',
         ]
+
+
+def test_of_many_chains_those_that_passed_are_folded_away_until_somebody_asks(browser: Browser, tmp_path: Path) -> None:
+    bundle = made()
+    first, second = (one for one in bundle['journeys'] if one['id'] in ('build', 'use-again'))
+    bundle['journeys'] = [
+        {**one, 'id': f'{one["id"]}-{number}', 'chain': f'build-{number}'}
+        for number in range(300)
+        for one in (first, {**second, 'verdict': 'failed' if number == 7 else 'passed'})
+    ]
+    bundle['chains'] = [
+        {**bundle['chains'][0], 'name': f'build-{number}', 'journeys': [f'build-{number}', f'use-again-{number}']}
+        for number in range(300)
+    ]
+    report_page.write(tmp_path / 'report.html', bundle, tmp_path)
+    with open_page(browser, tmp_path / 'report.html', '#journey-build-200') as opened:
+        assert opened.page.locator('.chain').count() == 300
+        assert opened.page.locator('.chain[open] summary b').all_inner_texts() == ['build-7']
+        opened.page.locator('#journey-build-200').get_by_role('link', name='build-200').click()
+        until(opened.page, "document.querySelectorAll('.chain[open]').length === 2")
+        assert opened.page.locator('#chain-201').locator('.graph, .members').first.is_visible()
 
 
 def test_the_timeline_has_a_bar_for_each_journey_that_did_not_pass(browser: Browser, path: Path) -> None:
@@ -498,7 +520,13 @@ def test_ten_thousand_journeys_stay_usable(browser: Browser, tmp_path: Path) -> 
         assert listed(opened.page) == ['journey-9999']
         opened.page.locator('#text').fill('')
         opened.page.locator('input[value=failed]').check()
+        assert opened.page.locator('#told').inner_text() == '500 of 10,000'
+        assert len(listed(opened.page)) == 200
+        opened.page.get_by_role('button', name='Show 300 more').click()
         assert len(listed(opened.page)) == 500
+        opened.page.evaluate("location.hash = 'journey-journey-7777'")
+        until(opened.page, FOCUSED)
+        assert focused(opened.page) == 'journey-7777'
 
 
 # -- with the command --------------------------------------------------------------------------

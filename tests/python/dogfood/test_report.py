@@ -19,6 +19,7 @@ from hack.common.errors import UserError
 from hack.dogfood import bundle, report
 from tests.python import runs
 from tests.python.dogfood.samples import (
+    FINDING,
     HOSTILE,
     PLAN,
     RUN,
@@ -261,6 +262,13 @@ def test_a_run_directory_that_cannot_be_written_is_broken_and_no_traceback(tmp_p
         report.write(tmp_path, made())
     assert raised.value.exit_status == 3
     assert os.listdir(tmp_path) == ['bundle.json']
+
+
+def test_causes_far_fewer_than_what_they_broke_are_worth_a_note() -> None:
+    alike = [record(f'a-{number}', 'failed', findings=[dict(FINDING)]) for number in range(7)]
+    assert 'note: 1 cause behind what did not pass (make triage)\n' in shown(crowd(1, *alike))
+    assert 'make triage' not in shown(crowd(1, *alike[:3]))
+    assert '<details><summary>1 cause</summary>' in report.summary(crowd(1, *alike))
 
 
 def test_junit_counts_as_the_bundle_does() -> None:

@@ -91,6 +91,13 @@ def test_another_kind_step_or_message_is_another_cause(other: Json) -> None:
     assert len(triage.causes([failed('a', finding('nothing')), other])) == 2
 
 
+def test_a_fingerprint_of_today_is_that_of_tomorrow() -> None:
+    """Decisions are kept by it: a change of how messages are normalised makes them stale, so it is no small change."""
+    (cause,) = triage.causes([failed('a', finding('took 3 s in /tmp/x/y'))])
+    assert cause.message == 'expected it contains COMMIT, observed took <n> s in <dir>/y'
+    assert cause.fingerprint == 'stdout-d753bc6bea05'
+
+
 def test_what_waits_stands_under_the_first_cause_of_its_root_over_any_number_of_hops() -> None:
     found = triage.causes(
         [

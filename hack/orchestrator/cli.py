@@ -1,0 +1,315 @@
+"""The command line of the orchestrator: arguments in, exit status out."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hack.common.console import console
+from hack.common.errors import Exit, UserError
+from hack.orchestrator import agents, migration, phases, sightings, status
+from hack.orchestrator.model import Agent, Config, Standing, State
+from hack.orchestrator.sightings import Project
+
+# What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; raises UserError for what the caller can mend."""
+    asked = _parser().parse_args(arguments)
+    do: Callable[[argparse.Namespace], int] = asked.do
+    return do(asked)
+
+
+def _project(asked: argparse.Namespace) -> Project:
+    return sightings.load(asked.config, os.environ)
+
+
+def _say(*lines: str) -> None:
+    console(sys.stdout, os.environ).say(*lines)
+
+
+def _complain(*lines: str) -> None:
+    if lines:
+        console(sys.stderr, os.environ).say(*lines)
+
+
+def _say_json(value: Any) -> None:
+    _say(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _known(config: Config, name: str) -> Agent:
+    from hack.orchestrator import supervisor
+
+    supervisor.check_names(config, [name])
+    agent = config.agent(name)
+    assert agent is not None
+    return agent
+
+
+# -- verbs that read -------------------------------------------------------------------------
+
+
+def _status(asked: argparse.Namespace) -> int:
+    """Exit 3 where tmux does not answer."""
+    here = _project(asked)
+    standing = here.store.standing(here.config)
+    seen = {} if asked.no_state else sightings.sightings(here)
+    if asked.format == 'json':
+        _say_json(status.as_json(here.config, seen, standing, not asked.no_state))
+    else:
+        _say(*status.lines(here.config, seen, standing, not asked.no_state))
+    return Exit.BROKEN if any(one.state is State.UNKNOWN for one in seen.values()) else Exit.GREEN
+
+
+def _validate(asked: argparse.Namespace) -> int:
+    config = agents.load(asked.config, os.environ)
+    count, of = len(config.agents) - 1, len(config.loop.phases)
+    if asked.format == 'json':
+        _say_json({'ok': True, 'agents': count, 'phases': of})
+    else:
+        _say(f'OK: {count} agent{"" if count == 1 else "s"}, {of} phase{"" if of == 1 else "s"}')
+    return Exit.GREEN
+
+
+def _render(asked: argparse.Namespace) -> int:
+    """The kickoffs that would be sent now."""
+    from hack.orchestrator import kickoff
+
+    here = _project(asked)
+    phase = phases.current(here.config, here.store.standing(here.config))
+    chosen = [_known(here.config, asked.name)] if asked.name else [one for one in here.config.agents if one.backend]
+    rendered = {agent.name: kickoff.render(here.config, phase, agent) for agent in chosen}
+    if asked.format == 'json':
+        _say_json(rendered)
+    elif asked.name:
+        sys.stdout.write(rendered[asked.name])
+    else:
+        sys.stdout.write(''.join(f'== {name}\n{text.rstrip()}\n' for name, text in rendered.items() if text))
+    return Exit.GREEN
+
+
+def _logs(asked: argparse.Namespace) -> int:
+    """What earlier incarnations have shown, and what is on the screen now."""
+    from hack.orchestrator import logs
+
+    here = _project(asked)
+    _known(here.config, asked.name)
+    for line in logs.follow(here, asked.name) if asked.follow else logs.lines(here, asked.name):
+        _say(line)
+    return Exit.GREEN
+
+
+def _phase(asked: argparse.Namespace) -> int:
+    here = _project(asked)
+    standing = here.store.standing(here.config) if asked.what != 'set' else Standing()
+    if asked.what == 'show':
+        told = status.as_json(here.config, {}, standing)['phase']
+        _say_json(told) if asked.format == 'json' else _say(phases.title(here.config, standing))
+        return Exit.GREEN
+    count = len(here.config.loop.phases)
+    if not count:
+        raise UserError(f'{here.config.path}: has no phases (write [[loop.phases]])')
+    if asked.what == 'next':
+        then = phases.after(here.config, standing)
+    else:
+        then = Standing(_phase_number(here.config, asked.number) - 1)
+    return _stand(here, then)
+
+
+def _phase_number(config: Config, said: str | None) -> int:
+    """From 1; by its number or its id."""
+    ids = [phase.id for phase in config.loop.phases]
+    if said in ids:
+        return ids.index(said) + 1
+    if said is None or not said.isdecimal() or not 1 <= int(said) <= len(ids):
+        raise UserError(f'phase set: {said or "nothing"} is no phase (1 to {len(ids)}, or {", ".join(ids)})')
+    return int(said)
+
+
+def _stand(here: Project, then: Standing) -> int:
+    """The watchdog then starts the loops anew, for the phase they are in."""
+    from hack.orchestrator import supervisor
+
+    here.store.make()
+    with here.store.acting():
+        here.store.stand(then)
+    supervisor.wake_watchdog(here)
+    _say(phases.title(here.config, then))
+    return Exit.GREEN
+
+
+# -- verbs that act --------------------------------------------------------------------------
+
+
+def _up(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import fleet, supervisor
+    from hack.orchestrator.tmux import HungError, check_version
+
+    here = _project(asked)
+    if why := fleet.refusal(asked.config, os.environ):
+        raise UserError(why)
+    chosen = supervisor.chosen(here.config, asked.names)
+    check_version(os.environ)
+    if missing := supervisor.missing_programs(here, chosen):
+        raise UserError(missing)
+    here.store.standing(here.config)
+    supervisor.ensure_ready(here)
+    try:
+        problems = supervisor.up(here, asked.names, _say, os.environ.get('RESUME_PHASE') == '1')
+    except HungError as hung:
+        raise UserError(str(hung), Exit.BROKEN) from None
+    _complain(*problems)
+    return Exit.BROKEN if problems else Exit.GREEN
+
+
+def _down(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import supervisor
+    from hack.orchestrator.tmux import HungError
+
+    here = _project(asked)
+    supervisor.check_names(here.config, asked.names)
+    if not here.store.folder.is_dir():
+        _say('nothing was ever started here')
+        return Exit.GREEN
+    try:
+        problems = supervisor.down(here, asked.names)
+    except HungError as hung:
+        raise UserError(str(hung), Exit.BROKEN) from None
+    _complain(*problems)
+    _say(f'down: {", ".join(asked.names) or "all"}')
+    return Exit.BROKEN if problems else Exit.GREEN
+
+
+def _watchdog(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import fleet, keeper
+
+    if why := fleet.refusal(asked.config, os.environ):
+        raise UserError(why)
+    return keeper.run(_project(asked), asked.standby)
+
+
+def _attach(asked: argparse.Namespace) -> int:
+    here = _project(asked)
+    agent = _known(here.config, asked.name)
+    from hack.orchestrator import tmux
+
+    command = here.tmux.command('attach-session', '-t', f'={here.session(agent.name)}')
+    os.execvpe(command[0], command, tmux.clean(os.environ))
+
+
+def _clear_backoff(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import state, supervisor
+
+    here = _project(asked)
+    _known(here.config, asked.name)
+    with here.store.acting():
+        record = here.store.read(f'{state.WANTED}-{asked.name}.json')
+        here.store.note(state.BACKOFF, asked.name, None)
+        if record:  # changed: that is how the watchdog sees that what it remembers is no longer so
+            here.store.note(state.WANTED, asked.name, {**record, 'cleared': record.get('cleared', 0) + 1})
+    supervisor.wake_watchdog(here)
+    _say(f'{asked.name}: back-off cleared')
+    return Exit.GREEN
+
+
+def _init(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import scaffold
+
+    _say(*map(str, scaffold.init(asked.folder)))
+    return Exit.GREEN
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    """Exit 1 where something is wrong and was not mended."""
+    from hack.orchestrator import doctor
+    from hack.orchestrator.tmux import check_version
+
+    here = _project(asked)
+    check_version(os.environ)
+    found = doctor.examine(here)
+    for one in found:
+        if asked.fix and one.mend:
+            one.mend()
+    left = doctor.examine(here) if asked.fix else found
+    if asked.format == 'json':
+        _say_json(
+            [
+                {'kind': one.kind, 'what': one.what, 'cure': one.cure, 'mended': one[:2] not in {it[:2] for it in left}}
+                for one in found
+            ]
+        )
+        return Exit.RED if left else Exit.GREEN
+    for one in found:
+        mended = one[:2] not in {it[:2] for it in left}
+        _say(f'{one.kind}: {one.what}: {"mended" if mended else one.cure + (" (doctor --fix)" if one.mend else "")}')
+    if not found:
+        _say('well')
+    return Exit.RED if left else Exit.GREEN
+
+
+def _selftest(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import selftest
+
+    return selftest.run(_say)
+
+
+def _campaign(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import campaign
+
+    return campaign.run(asked.faults, asked.seed, asked.agents, _say)
+
+
+# -- the parser ------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='run_agents.py', description='Keep the agents of a project up.')
+    parser.add_argument('--config', type=Path, default=agents.DEFAULT, help='default: agents.toml')
+    verbs = parser.add_subparsers(required=True, metavar='VERB')
+
+    def verb(name: str, do: Callable[[argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
+        one.set_defaults(do=do)
+        return one
+
+    def listing(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        one.add_argument('--format', choices=('text', 'json'), default='text')
+        return one
+
+    up = verb('up', _up, 'start what is not up, and the watchdog (RESUME_PHASE=1: in the recorded phase)')
+    up.add_argument('names', metavar='NAME', nargs='*')
+    down = verb('down', _down, 'end the named ones, or all')
+    down.add_argument('names', metavar='NAME', nargs='*')
+    shown = listing(verb('status', _status, 'the phase, and how every agent is; writes nothing'))
+    shown.add_argument('--no-state', action='store_true', help='only what the configuration says')
+    kept = verb('watchdog', _watchdog, 'keep the agents up, here; `up` does so in a session')
+    kept.add_argument('--standby', action='store_true', help='wait until no other watchdog runs')
+    logged = verb('logs', _logs, 'what an agent has shown; writes nothing')
+    logged.add_argument('name', metavar='NAME')
+    logged.add_argument('--follow', action='store_true', help='and what it shows from now on')
+    verb('attach', _attach, 'look at an agent in its session').add_argument('name', metavar='NAME')
+    phase = listing(verb('phase', _phase, 'show the phase, or go to another'))
+    phase.add_argument('what', choices=('show', 'next', 'set'))
+    phase.add_argument('number', metavar='N', nargs='?', help='of set: from 1, or the id')
+    listing(verb('render', _render, 'the kickoffs that would be sent')).add_argument('name', metavar='NAME', nargs='?')
+    listing(verb('validate', _validate, 'check the configuration and list all that is wrong with it'))
+    verb('init', _init, 'write a builder and an adversary, with their documents').add_argument(
+        'folder', type=Path, metavar='DIR'
+    )
+    listing(verb('doctor', _doctor, 'find orphans, a second server, a lost socket, stale locks')).add_argument(
+        '--fix', action='store_true', help='and mend them'
+    )
+    verb('clear-backoff', _clear_backoff, 'start an agent again that was left down').add_argument(
+        'name', metavar='NAME'
+    )
+    verb('selftest', _selftest, 'a whole scratch life cycle, leaving nothing')
+    faults = verb('fault-campaign', _campaign, 'kill agents, watchdogs and servers of a scratch project at random')
+    faults.add_argument('faults', type=int, metavar='N')
+    faults.add_argument('--seed', type=int, default=0)
+    faults.add_argument('--agents', type=int, default=12)
+    migration.add_verbs(verbs)
+    return parser

@@ -1,0 +1,112 @@
+"""Finds what should not be: a second server, orphans, a lost socket, stale locks, strangers; mends it where asked."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from hack.common import files, process
+from hack.orchestrator import sightings, state, supervisor
+from hack.orchestrator.sightings import Project
+from hack.orchestrator.tmux import HungError, Pane
+
+
+class Ailment(NamedTuple):
+    kind: str
+    what: str
+    cure: str  # what --fix does
+    mend: Callable[[], object] | None = None  # None: a matter for people
+
+
+def examine(here: Project) -> list[Ailment]:
+    """Everything that is wrong; looks and changes nothing."""
+    found = _socket(here)
+    try:
+        panes = sightings.look(here)
+    except HungError as hung:
+        if not found:
+            found.append(Ailment('hung', str(hung), 'end or continue the server yourself: its agents may be at work'))
+        return found
+    return [*found, *_orphans(here, panes), *_strangers(here, panes), *_lock(here), *_stale_state(here)]
+
+
+def _socket(here: Project) -> list[Ailment]:
+    if not here.tmux.own:
+        return []
+    living = supervisor.servers(here)
+    found = []
+    if living and not here.tmux.socket.exists():
+        what = f'{here.tmux.socket}: gone, while its server, pid {living[0].pid}, lives'
+        found.append(
+            Ailment('lost socket', what, 'have the server make it again', partial(supervisor.restore_socket, here))
+        )
+    if len(living) > 1:
+        answering = {pane.server for pane in here.tmux.panes().values()}
+        silent = [one for one in living if one.pid not in answering]
+        pids = ', '.join(str(one.pid) for one in living)
+        what = f'servers {pids} share {here.tmux.socket}'
+        found.append(Ailment('split brain', what, 'end those that nobody can reach', partial(_end, silent)))
+    return found
+
+
+def _end(chosen: list[process.Process]) -> None:
+    process.end_all(lambda: [one for one in chosen if process.is_alive(one)], 1.0)
+
+
+def _orphans(here: Project, panes: dict[str, Pane]) -> list[Ailment]:
+    """Processes of agents that are not below a pane of ours: what an earlier incarnation left."""
+    alive = {pane.pid for pane in panes.values() if not pane.dead}
+    below = alive | {one.pid for pid in alive for one in process.descendants(pid)}
+    found = []
+    for agent in here.config.agents:
+        strays = [one for one in supervisor.processes(here, [agent.name]) if one.pid not in below]
+        strays = [one for one in strays if one.pid != supervisor.watchdog_pid(here) and not _is_standby(one)]
+        if strays:
+            pids = ', '.join(f'{one.pid} {one.name}' for one in strays)
+            found.append(Ailment('orphan', f'{agent.name}: {pids}', 'end them', partial(_end, strays)))
+    return found
+
+
+def _is_standby(one: process.Process) -> bool:
+    """Of the two watchdogs, the one outside the session: it waits, and belongs."""
+    try:
+        with open(f'/proc/{one.pid}/cmdline', 'rb') as file:
+            return b'--standby' in file.read().split(b'\0')
+    except OSError:
+        return False
+
+
+def _strangers(here: Project, panes: dict[str, Pane]) -> list[Ailment]:
+    known = {agent.name for agent in here.config.agents}
+    return [
+        Ailment(
+            'stranger', f'session {here.session(name)}: no agent is called {name!r}', 'end it with `down`, or by hand'
+        )
+        for name in sorted(panes.keys() - known)
+    ]
+
+
+def _lock(here: Project) -> list[Ailment]:
+    path = here.store.folder / state.WATCHDOG_LOCK
+    if not path.exists() or files.lock_is_held(path):
+        return []
+    wanted = here.store.about(state.WANTED)
+    if wanted:
+        what = f'{len(wanted)} agents are to be up, and no watchdog keeps them so'
+        return [Ailment('no watchdog', what, 'run `up`')]
+    return [Ailment('stale lock', f'{path}: nobody holds it', 'remove it', partial(os.unlink, path))]
+
+
+def _stale_state(here: Project) -> list[Ailment]:
+    known = {agent.name for agent in here.config.agents}
+    return [
+        Ailment(
+            'stale state',
+            f'{subject}-{name}.json: no agent is called {name!r}',
+            'remove it',
+            partial(here.store.note, subject, name, None),
+        )
+        for subject in state.SUBJECTS
+        for name in here.store.about(subject)
+        if name not in known
+    ]

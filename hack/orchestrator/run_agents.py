@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Keep the agents of a project up, phase by phase: see --help."""
+
+import sys
+from os.path import abspath, dirname
+
+if __name__ == '__main__':
+    repository = dirname(dirname(dirname(abspath(__file__))))
+    sys.path[0] = repository  # not this folder: its modules must not shadow others, nor load under two names
+    sys.dont_write_bytecode = True  # reading verbs write nothing
+    from hack.common.entry import ensure
+
+    ensure(repository, [])
+    from hack.common.errors import run_main
+    from hack.orchestrator.cli import main
+
+    raise SystemExit(run_main(main, sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""What is there now, without a trace of having looked: one call to tmux, and the state files."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hack.orchestrator import agents, state, tmux
+from hack.orchestrator.model import Agent, Config, Sighting, State
+from hack.orchestrator.state import Store
+from hack.orchestrator.tmux import HungError, Pane, Tmux
+
+MARKER: Final = 'AGENT_SLOT'  # in the environment of an agent and of all that it starts
+_LONGEST_SOCKET: Final = 100  # bytes; the kernel takes 107
+
+
+class Project(NamedTuple):
+    """A configuration and where it lives."""
+
+    config: Config
+    tmux: Tmux
+    store: Store
+    environment: Mapping[str, str]
+
+    def session(self, name: str) -> str:
+        return self.config.prefix + name
+
+    def slot(self, name: str) -> str:
+        """What tells the processes of an agent from all others of the machine, over all its incarnations."""
+        return f'{_digest(self.config.state_dir)}/{name}'
+
+    def marker(self, name: str) -> str:
+        return f'{MARKER}={self.slot(name)}'
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Project:
+    """The project as it is in force: with the one-run overrides that its agents were started with."""
+    here = project(agents.load(path, environment), environment)
+    given = {
+        name: value for one in here.store.about(state.OVERRIDE).values() for name, value in one['environment'].items()
+    }
+    return project(agents.load(path, {**given, **environment}), environment) if given else here
+
+
+def project(config: Config, given: Mapping[str, str]) -> Project:
+    own = config.socket != 'default'
+    socket = _own_socket(config) if own else tmux.default_socket(given)
+    return Project(config, Tmux(socket, own, given), Store(config.state_dir), given)
+
+
+def _own_socket(config: Config) -> Path:
+    """In the state folder, or, where that lies too deep for a socket, below /tmp by the folder's digest."""
+    path = config.state_dir / 'tmux.sock'
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return path
+    return Path(f'/tmp/orchestrator-{os.getuid()}', f'{_digest(config.state_dir)}.sock')
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+
+
+def look(here: Project) -> dict[str, Pane]:
+    """The pane of each agent by its name, strangers under our prefix too; raises HungError where nothing is known."""
+    panes = here.tmux.panes()
+    if not panes and server_lives(here):
+        raise HungError(f'{here.tmux.socket}: its server lives and cannot be reached (see doctor)')
+    prefix = here.config.prefix
+    return {session[len(prefix) :]: pane for session, pane in panes.items() if session.startswith(prefix)}
+
+
+def server_lives(here: Project) -> bool:
+    """Whether the server that was recorded is still there, reachable or not."""
+    record = here.store.read(state.SERVER)
+    if not record:
+        return False
+    from hack.common import process
+
+    its = process.look_up(int(record.get('pid', 0)))
+    return its is not None and its.started == record.get('started') and its.state not in 'ZX'
+
+
+def sightings(here: Project, now: float | None = None) -> dict[str, Sighting]:
+    """What status shows of each agent."""
+    now = time.time() if now is None else now
+    try:
+        panes: dict[str, Pane] | None = look(here)
+    except HungError:
+        panes = None
+    known = {subject: here.store.about(subject) for subject in (state.BACKOFF, state.LIMITED, state.STALLED)}
+    return {agent.name: _sighting(here.config, agent, panes, known, now) for agent in here.config.agents}
+
+
+def _sighting(
+    config: Config, agent: Agent, panes: Mapping[str, Pane] | None, known: Mapping[str, Mapping[str, Any]], now: float
+) -> Sighting:
+    pane = panes.get(agent.name) if panes is not None else None
+    kind = State.UNKNOWN if panes is None else State.RUNNING if pane else State.STOPPED
+    up = pane is not None and not pane.dead
+    backoff = known[state.BACKOFF].get(agent.name, {})
+    wait = backoff.get('retry_at', 0) - now
+    looping = backoff.get('crashes', 0) > config.cadence.crash_loop_after
+    notes = {
+        'dead': pane is not None and pane.dead,
+        'stalled': up and agent.name in known[state.STALLED],
+        'limited': agent.name in known[state.LIMITED],
+        f'backoff {wait:.0f}s': wait > 0.5 and not up and not looping,
+        'crash-loop': looping and not up,
+        'disabled': not agent.enabled,
+    }
+    return Sighting(kind, tuple(note for note, applies in notes.items() if applies))
