@@ -46,6 +46,21 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @products *variables:
     {{ make }} products "$@"
 
+# Start the agents of a project that are not up, and their watchdog
+[no-cd]
+@agents-up *variables:
+    {{ make }} agents-up "$@"
+
+# End the agents of a project
+[no-cd]
+@agents-down *variables:
+    {{ make }} agents-down "$@"
+
+# Print the phase of a project and how its agents are
+[no-cd]
+@agents-status *variables:
+    {{ make }} agents-status "$@"
+
 # Make .venv with all tools; the other verbs do so where it is due
 [no-cd]
 @setup *variables:
