@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # Values reach the scripts by the environment, as they were typed: make expands nothing in them, no recipe holds them.
 VARIABLES := SHARDS JOURNEYS ONLY TIERS RESUME RETRIES DEADLINE PRODUCT_PATH REPORT_ONLY REQUIRE_ALL RUN_DIR KEEP \
-  SANDBOX FORMAT ID FEATURE PYTHON CONFIG
+  SANDBOX FORMAT ID FEATURE PYTHON KNOWN LAST A B BUNDLE CONFIG
 $(foreach name,$(VARIABLES),$(eval override export $(name) := $$(value $(name))))
 # A misspelt one would be no variable of ours, and the run another one than was asked for. (A make above this one may
 # have variables of its own.)
@@ -35,11 +35,18 @@ dogfood: ## Plan, run and judge the corpus; runs land in the caller's .dogfood/
 ## DEADLINE=20m              stop after this long; what did not run is infra
 ## PRODUCT_PATH=dir          a development build, first on PATH
 ## REPORT_ONLY=1             failed journeys do not fail the command
+## KNOWN=allow               what reviewers called intended or self-inflicted does not fail the command
 ## REQUIRE_ALL=1             an absent product is an error, not a skip
 ## RUN_DIR=path              folder of this run (default: a new one in .dogfood/runs)
 ## KEEP=failed|all|none      chain folders to keep (default: failed)
 ## SANDBOX=bwrap             each chain in bubblewrap
 	@$(FROM_CALLER) dogfood
+
+.PHONY: watch
+watch: ## Look on at a run that goes on elsewhere, until it is over; reads only
+## RUN_DIR=path              which one (default: the latest)
+## FORMAT=lines|json         a journey a line (default: bars, on a terminal)
+	@$(FROM_CALLER) watch
 
 .PHONY: plan
 plan: ## Print the plan, a shard a line
@@ -68,6 +75,25 @@ explain: ## Say why a journey has its chain, its shard and its last verdict
 ## JOURNEYS=path             as for dogfood
 	@$(FROM_CALLER) explain
 
+.PHONY: trend
+trend: ## Show how the last runs went: rates, durations, signal to noise, flaky journeys
+## LAST=n                    so many runs (default: 20)
+## FORMAT=text|json          (default: text)
+	@$(FROM_CALLER) trend
+
+.PHONY: compare
+compare: ## Show what changed from one run to another
+## A=run                     a folder, a bundle, an id, latest or previous (default: previous)
+## B=run                     likewise (default: latest)
+## FORMAT=text|json|markdown (default: text)
+	@$(FROM_CALLER) compare
+
+.PHONY: triage
+triage: ## Group what did not pass in a run by its cause, with what reviewers decided
+## BUNDLE=run                as A of compare (default: latest)
+## FORMAT=text|json          (default: text)
+	@$(FROM_CALLER) triage
+
 .PHONY: new-journeys
 new-journeys: ## Write a commented corpus to start from
 ## FEATURE=name              what it is about
@@ -95,6 +121,10 @@ agents-down: ## End the agents of a project
 agents-status: ## Print the phase of a project and how its agents are
 ## CONFIG=path               as for agents-up
 	@$(FROM_CALLER) agents-status
+
+.PHONY: agents-demo
+agents-demo: ## Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
+	@hack/orchestrator/examples/builder-adversary/demo.sh
 
 ##@ Development
 
@@ -133,6 +163,10 @@ mutate: setup ## Mutate the deciding modules and print what the tests let live
 .PHONY: bench
 bench: setup ## Measure speed beside the peers, installed into .venv-bench
 	@tests/bench/bench.sh
+
+.PHONY: pictures
+pictures: setup ## Make the pictures of the README again
+	@hack/pictures.sh
 
 ##@ This Makefile
 

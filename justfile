@@ -16,6 +16,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @dogfood *variables:
     {{ make }} dogfood "$@"
 
+# Look on at a run that goes on elsewhere, until it is over; reads only
+[no-cd]
+@watch *variables:
+    {{ make }} watch "$@"
+
 # Print the plan, a shard a line
 [no-cd]
 @plan *variables:
@@ -35,6 +40,21 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 [no-cd]
 @explain *variables:
     {{ make }} explain "$@"
+
+# Show how the last runs went: rates, durations, signal to noise, flaky journeys
+[no-cd]
+@trend *variables:
+    {{ make }} trend "$@"
+
+# Show what changed from one run to another
+[no-cd]
+@compare *variables:
+    {{ make }} compare "$@"
+
+# Group what did not pass in a run by its cause, with what reviewers decided
+[no-cd]
+@triage *variables:
+    {{ make }} triage "$@"
 
 # Write a commented corpus to start from
 [no-cd]
@@ -60,6 +80,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 [no-cd]
 @agents-status *variables:
     {{ make }} agents-status "$@"
+
+# Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
+[no-cd]
+@agents-demo *variables:
+    {{ make }} agents-demo "$@"
 
 # Make .venv with all tools; the other verbs do so where it is due
 [no-cd]
@@ -105,6 +130,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 [no-cd]
 @bench *variables:
     {{ make }} bench "$@"
+
+# Make the pictures of the README again
+[no-cd]
+@pictures *variables:
+    {{ make }} pictures "$@"
 
 # Remove caches; .venv and the runs in .dogfood/ stay
 [no-cd]

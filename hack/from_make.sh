@@ -61,7 +61,7 @@ dogfood() {
   local options=(${SHARDS:+--shards="$SHARDS"} ${ONLY:+--only="$ONLY"} ${TIERS:+--tiers="$TIERS"}
     ${RESUME:+--resume="$RESUME"} ${RETRIES:+--retries="$RETRIES"} ${DEADLINE:+--deadline="$DEADLINE"}
     ${PRODUCT_PATH:+--product-path="$PRODUCT_PATH"} ${RUN_DIR:+--run-dir="$RUN_DIR"} ${KEEP:+--keep="$KEEP"}
-    ${SANDBOX:+--sandbox="$SANDBOX"})
+    ${SANDBOX:+--sandbox="$SANDBOX"} ${KNOWN:+--known="$KNOWN"})
   ! is_on REPORT_ONLY || options+=(--report-only)
   ! is_on REQUIRE_ALL || options+=(--require-all)
   trap '' INT
@@ -85,6 +85,21 @@ explain() {
   journeys explain --timings=.dogfood/timings.json ${SHARDS:+--shards="$SHARDS"} "$ID" "$corpus"
 }
 
+trend() {
+  journeys trend ${LAST:+--last="$LAST"} ${FORMAT:+--format="$FORMAT"}
+}
+
+compare() {
+  local status=0
+  journeys compare ${FORMAT:+--format="$FORMAT"} -- "${A:-previous}" "${B:-latest}" || status=$?
+  ((status == 0)) || echo "make compare: exit status $status (make itself can only say 2)" >&2
+  return "$status"
+}
+
+triage() {
+  journeys triage ${FORMAT:+--format="$FORMAT"} -- "${BUNDLE:-latest}"
+}
+
 new-journeys() {
   [[ -n $FEATURE ]] || die 'new-journeys: about what? (make new-journeys FEATURE=…)'
   journeys new "$FEATURE" --corpus="$corpus"
@@ -93,11 +108,16 @@ new-journeys() {
 main() {
   local verb=$1 corpus=${JOURNEYS:-journeys} folder
   folder=$(caller_folder)
+  if [[ $verb == agents-* ]]; then # these need nothing installed
+    cd "$folder"
+    exec python3 "$root/hack/orchestrator/run_agents.py" --config "${CONFIG:-agents.toml}" "${verb#agents-}"
+  fi
   "$root/hack/setup.sh" run
   cd "$folder"
   case $verb in
-    dogfood | plan | explain | new-journeys) "$verb" ;;
+    dogfood | plan | explain | trend | compare | triage | new-journeys) "$verb" ;;
     check) journeys check "$corpus" ;;
+    watch) journeys watch ${FORMAT:+--format="$FORMAT"} ${RUN_DIR:+"$RUN_DIR"} ;;
     graph) journeys graph ${FORMAT:+--format="$FORMAT"} "$corpus" ;;
     products) "$root/hack/products.sh" --corpus "$corpus" ;;
   esac

@@ -19,8 +19,9 @@ check() {
 }
 
 main() {
-  local scripts tests=(tests/**/*.bats) workflows=(.github/workflows/*.yml) corpora=(journeys/**/*.y*ml)
+  local scripts tests=(tests/**/*.bats) workflows=(.github/workflows/*.yml) corpora
   local schema=hack/dogfood/schema/journeys.schema.json
+  mapfile -t corpora < <(printf '%s\n' journeys/**/*.y*ml | grep -vE '^$|/triage\.yaml$')
   mapfile -t scripts < <(shfmt --find .ci hack tests | grep -v '\.bats$')
   check 'ruff' ruff check
   check 'ruff format' ruff format --check

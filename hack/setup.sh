@@ -60,7 +60,9 @@ install() {
     pip=(.venv/bin/python -m pip)
   fi
   "${pip[@]}" install --disable-pip-version-check --no-input -r "$requirements" || return
-  .venv/bin/python -m compileall -q hack || true # what runs later writes nothing here, and starts faster so
+  # What runs later writes nothing here, and starts faster so.
+  .venv/bin/python -m compileall -q hack || true
+  .venv/bin/python -c 'from hack.dogfood.report_page import compile_templates; compile_templates()' || true
   { inputs run && { [[ $kind == run ]] || inputs dev; }; } >"$stamp"
 }
 

@@ -35,6 +35,7 @@ class Console(NamedTuple):
     file: TextIO
     columns: int | None = None  # of a terminal; None where there is none: nothing is wrapped there
     colour: bool = False
+    cursor: bool = False  # a terminal on which it can be moved
 
     def paint(self, text: str, style: str) -> str:
         return f'\x1b[{STYLES[style]}m{text}\x1b[0m' if self.colour and style else text
@@ -65,7 +66,8 @@ def console(file: TextIO, environment: Mapping[str, str]) -> Console:
     if not file.isatty():
         return Console(file)
     capable = environment.get('TERM', 'dumb') != 'dumb'
-    return Console(file, _width(file, environment), colour=capable and not environment.get('NO_COLOR'))
+    colour = capable and not environment.get('NO_COLOR')
+    return Console(file, _width(file, environment), colour, cursor=capable)
 
 
 def _width(file: TextIO, environment: Mapping[str, str]) -> int:
@@ -76,6 +78,10 @@ def _width(file: TextIO, environment: Mapping[str, str]) -> int:
         return os.get_terminal_size(file.fileno()).columns or _DEFAULT_COLUMNS
     except OSError:
         return _DEFAULT_COLUMNS
+
+
+def counted(number: int, noun: str) -> str:
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}s'
 
 
 def visible(text: str) -> str:

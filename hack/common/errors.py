@@ -1,8 +1,12 @@
 """Errors a reader can mend, and the exit statuses every entry point shares."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 class Exit(IntEnum):
@@ -27,7 +31,9 @@ class UserError(Exception):
 def run_main(main: Callable[[list[str]], int], arguments: list[str]) -> int:
     """The one place that ends the program: an exit status instead of a traceback."""
     try:
-        return main(arguments)
+        status = main(arguments)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -38,9 +44,19 @@ def run_main(main: Callable[[list[str]], int], arguments: list[str]) -> int:
         return Exit.BROKEN
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except Exception:
-        # A fault of ours: Python's own exit status for it, 1, would say that the product failed.
-        import traceback  # a hundredth of a second, for the rarest of ends
-
-        traceback.print_exc()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            return _crashed()
+        print(f'the output: cannot be written: {error.strerror} (make room, or write it elsewhere)', file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's end tries once more
         return Exit.BROKEN
+    except Exception:
+        return _crashed()
+
+
+def _crashed() -> int:
+    """A fault of ours: Python's own exit status for it, 1, would say that the product failed."""
+    import traceback  # a hundredth of a second, for the rarest of ends
+
+    traceback.print_exc()
+    return Exit.BROKEN

@@ -147,6 +147,43 @@ def heal_jsonl(path: Path | str) -> tuple[list[dict[str, Any]], int]:
     return objects, len(broken)
 
 
+class Followed:
+    """A growing text file that another process writes, read line by line as its lines become whole; never written to.
+
+    Costs one `stat` where there is nothing new.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        self._file = 0  # its inode
+        self._offset = 0  # of what was read
+        self._size = 0
+
+    def lines(self) -> tuple[list[bytes], bool]:
+        """The whole lines since last time, and whether the file has begun anew: what was read before is void then.
+
+        None where the file is not there or cannot be read now.
+        """
+        try:
+            seen = os.stat(self._path)
+            if (seen.st_ino, seen.st_size) == (self._file, self._size):
+                return [], False
+            with open(self._path, 'rb') as file:
+                anew = bool(self._file) and (seen.st_ino != self._file or seen.st_size < self._offset)
+                file.seek(0 if anew else self._offset)
+                *lines, rest = file.read().split(b'\n')
+                self._offset = file.tell() - len(rest)
+        except OSError:
+            return [], False
+        self._file, self._size = seen.st_ino, seen.st_size
+        return lines, anew
+
+    def objects(self) -> tuple[list[dict[str, Any]], bool]:
+        """Likewise, of a file of JSON objects; lines that hold none are left out."""
+        lines, anew = self.lines()
+        return [value for value in map(_object, lines) if value is not None], anew
+
+
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)

@@ -19,12 +19,15 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from hack.common import limits
+
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
 _CHUNK: Final = 1 << 16
 _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
 _AROUND: Final = 1000  # bytes of a line on each side of a hit
 _MOST_HITS: Final = 1000
+_SCAN_SECONDS: Final = 2.0  # of processor time, for one cut
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
 _HEARTBEAT: Final = 1.0
@@ -46,10 +49,22 @@ class End(Enum):
     NOT_STARTED = 'not started'
 
 
+class Scan(NamedTuple):
+    """A pattern that is looked for in whatever is dropped of a stream."""
+
+    pattern: re.Pattern[bytes]
+    literals: tuple[bytes, ...] = ()  # one of them stands in every match; none: that is not known
+
+    def finditer(self, data: bytes) -> Iterator[re.Match[bytes]]:
+        """All matches. To look for a few fixed texts first is fifty times as fast, and they are hardly ever there."""
+        may_match = not self.literals or any(literal in data for literal in self.literals)
+        return self.pattern.finditer(data) if may_match else iter(())
+
+
 class Captured:
     """A stream's head and tail within a fixed number of bytes, and how much fell out between them."""
 
-    def __init__(self, limit: int = KEEP_BYTES // 2, scan: re.Pattern[bytes] | None = None) -> None:
+    def __init__(self, limit: int = KEEP_BYTES // 2, scan: Scan | None = None) -> None:
         self._half = limit // 2
         self._head = b''
         self._tail = b''
@@ -57,6 +72,7 @@ class Captured:
         self._seam = b''  # the last that was dropped
         self.dropped = 0
         self.hits: list[bytes] = []  # lines with what `scan` found in what was dropped
+        self.gave_up = False  # to scan: the pattern takes too long
 
     def add(self, data: bytes) -> None:
         room = self._half - len(self._head)
@@ -75,7 +91,11 @@ class Captured:
         if self._scan and len(self.hits) < _MOST_HITS:
             # What stays on both sides is looked at again later: a match across a cut is found twice, never missed.
             seam = self._seam or self._head[-_SEAM:]
-            found = map(line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))
+            try:
+                with limits.processor_seconds(_SCAN_SECONDS):
+                    found = [*map(line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))]
+            except limits.TooLongError:
+                found, self._scan, self.gave_up = [], None, True
             self.hits = list(dict.fromkeys((*self.hits, *found)))[:_MOST_HITS]
             self._seam = (seam + self._tail[:lost])[-_SEAM:]
         self.dropped += lost
@@ -331,16 +351,44 @@ def reap() -> bool:
     return True
 
 
-def outputs(commands: Sequence[Sequence[str]], seconds: float) -> list[str | None]:
-    """What small programs of the machine's own say, stripped, all asked at once; None of one that fails or is late."""
+def outputs(
+    commands: Sequence[Sequence[str]], seconds: float, environment: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """What small programs say, stripped, all asked at once; None of one that fails or is late.
+
+    `environment`: None is our own.
+    """
     until = time.monotonic() + seconds
-    return [_output(child, until) for child in [_ask(command) for command in commands]]
+    return [_output(child, until) for child in [_ask(command, environment) for command in commands]]
 
 
-def _ask(command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
+    """What a filter makes of `given`, or what it had written when its time was up; None where it cannot be run."""
+    try:
+        done = subprocess.run(
+            command,
+            input=given.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+    except subprocess.TimeoutExpired as late:
+        return (late.stdout or b'').decode('utf-8', 'replace')
+    return done.stdout.decode('utf-8', 'replace')
+
+
+def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
     except OSError:
         return None
@@ -411,10 +459,11 @@ class Supervisor:
         env: Mapping[str, str],
         seconds: float,
         owner: str,
-        scan: re.Pattern[bytes] | None = None,
+        scan: Scan | None = None,
         grace: float = GRACE_SECONDS,
+        keep_bytes: int = KEEP_BYTES // 2,
     ) -> Ran:
-        """Run `argv` to its end or for `seconds`, standard input empty, output captured.
+        """Run `argv` to its end or for `seconds`, standard input empty, `keep_bytes` of each output captured.
 
         Time in which the machine was suspended, or too busy to let the program run though it could,
         does not count against it (within limits).
@@ -422,7 +471,7 @@ class Supervisor:
         Whatever is left running afterwards belongs to `owner`: a NAME=value of its environment,
         which tells its processes from another owner's.
         """
-        out, err = Captured(scan=scan), Captured(scan=scan)
+        out, err = Captured(keep_bytes, scan), Captured(keep_bytes, scan)
         started = time.monotonic()
         if self.interrupted:
             return Ran(End.INTERRUPTED, None, 0.0, out, err)

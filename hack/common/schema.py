@@ -137,7 +137,7 @@ def _say(name: str, value: Any, rule: str, wanted: Any, schema: dict[str, Any]) 
 
 
 def _say_type(name: str, value: Any, kinds: list[str]) -> str:
-    wants = ' or '.join(_KINDS[kind] for kind in kinds)
+    wants = ' or '.join(_KINDS[kind] for kind in kinds if kind != 'null')
     if value is None:
         return f'{name} is empty (give {wants}, or remove it)'
     if isinstance(value, bool) and 'string' in kinds:

@@ -8,7 +8,6 @@ welcome as long as they do not make the file much larger than it is. Only JSON's
 import os
 import re
 import stat
-import tomllib
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
@@ -168,6 +167,8 @@ def load_toml(path: str) -> dict[str, Any]:
     text = read(path, found)
     if text is None:
         raise UserError(map(str, found))
+    import tomllib  # hundredths of a second, for those who read TOML
+
     try:
         return tomllib.loads(text.decode())
     except tomllib.TOMLDecodeError as error:

@@ -1,18 +1,17 @@
 """One attempt of one journey: its steps, invariants and probes, really run, and what they came to."""
 
-import errno
+import contextlib
 import os
 import re
-import resource
-import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import files
-from hack.common.process import Captured, End, Ran, Supervisor
-from hack.dogfood import oracles, verdicts, workspace
+from hack.common import files, limits
+from hack.common.process import Captured, End, Ran, Scan, Supervisor
+from hack.dogfood import machine, oracles, verdicts, workspace
+from hack.dogfood.machine import Memory
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
 from hack.dogfood.sandbox import Sandbox
@@ -23,8 +22,8 @@ from hack.dogfood.workspace import Workspace
 INLINE_BYTES: Final = 8192  # of a stream that stand in the record itself; more goes to an evidence file
 _FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
 _PROBE_SECONDS: Final = 30.0
+_MATCH_SECONDS: Final = 5.0  # of processor time, for all the expectations of a step
 _SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
-_LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
 _PIPE: Final = re.compile(r'(?<![|>])\|(?!\|)')
 
 
@@ -38,6 +37,7 @@ class Shell(NamedTuple):
     deadline: float  # of the run, time.monotonic()
     run_dir: Path
     mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
+    memory: Memory  # of the machine
     sandbox: Sandbox | None = None  # that all of them are run in
 
 
@@ -175,7 +175,7 @@ class _Samples(NamedTuple):
 
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
-    crashes = oracles.crash_pattern(run.feature.crash_markers)
+    crashes = oracles.crash_scan(run.feature.crash_markers)
     settled_by = time.monotonic() + (step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
     first = last = _sample(run, step, seconds, crashes)
@@ -192,22 +192,40 @@ def _charged(ran: Ran) -> float:
     return max(0.0, ran.seconds - ran.excused_seconds)
 
 
-def _sample(run: _Run, step: Step, seconds: float, crashes: re.Pattern[bytes]) -> _Sample:
-    pressure = _cpu_pressure() if step.expect.latency is not None else 0.0
+def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
+    pressure = machine.cpu_pressure() if step.expect.latency is not None else 0.0
     ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
     notes = _notes(run.shell, ran)
     out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
     paths = {check.path: _look_at(run, check) for check in step.expect.files}
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
-    found = oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
     if late := [entry for entry in found if entry['kind'] == 'latency']:
-        waited = _most_waited(run.shell, ran, pressure)
+        waited = machine.most_waited(ran, pressure, bool(run.shell.supervisor.survivors(run.shell.workspace.owner)))
         if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
             for entry in late:
                 entry['kind'] = 'harness'
                 entry['observed'] += f', but it may have waited {waited:.3f} s of it for a processor'
     return _Sample(ran, notes, found)
+
+
+def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: bool) -> list[Finding]:
+    """What is wrong with a sample. A pattern of the corpus's that takes too long to tell is not held against it."""
+
+    limit = limits.processor_seconds(_MATCH_SECONDS) if _has_patterns(run.feature, expect) else contextlib.nullcontext()
+    if not gave_up:
+        with contextlib.suppress(limits.TooLongError), limit:
+            return oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+    observed = f'one that did not within {_MATCH_SECONDS:g} s (repetitions within repetitions? write it simpler)'
+    return [oracles.finding('harness', "the corpus's regular expressions to come to an end", observed)]
+
+
+def _has_patterns(feature: Feature, expect: Expect) -> bool:
+    """Whether regular expressions of the corpus's own take part in the judgement."""
+    texts = (expect.stdout, expect.stderr, *(check.text for check in expect.files))
+    own = feature.crash_markers or feature.crash_allowed
+    return bool(own) or any(text is not None and text.matches is not None for text in texts)
 
 
 def _judged(
@@ -271,7 +289,7 @@ def _bash(
     environment: Mapping[str, str],
     cwd: str,
     seconds: float,
-    scan: re.Pattern[bytes] | None = None,
+    scan: Scan | None = None,
 ) -> Ran:
     argv: Sequence[str] = (shell.bash, '-eo', 'pipefail', '-c', command)
     if shell.sandbox:
@@ -304,10 +322,12 @@ def _command(
 
 def _notes(shell: Shell, ran: Ran) -> list[Note]:
     """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own."""
-    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), _text(ran.err).head, re.M)
-    cannot_read = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell)
-    unread = re.search(cannot_read, _text(ran.err).head, re.M)
     notes = _take_notes(shell.workspace.notes)
+    said = ran.err.parts()[0]
+    if ran.status not in (2, 127) or not said:
+        return notes
+    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), said, re.M)
+    unread = re.search(rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell), said, re.M)
     if missing and ran.status == 127:
         notes.append(Note('command-not-found', os.fsdecode(missing[1])))
     if unread and ran.status == 2:
@@ -331,7 +351,7 @@ def _take_notes(path: str) -> list[Note]:
 
 
 def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
-    """What was wrong with the machine, asked only after something went wrong."""
+    """What was wrong with the machine, or with what the step runs in."""
     if not os.path.isdir(cwd):  # the chain's folder may be there again: programs make what they miss
         return f'{cwd}: it is gone'
     folders = [shell.workspace.folder, str(shell.run_dir)]
@@ -339,36 +359,7 @@ def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
         if why := shell.sandbox.ended():
             return why
         folders.append(shell.sandbox.seen('/tmp'))
-    for folder in folders:
-        if why := files.cannot_write(folder):
-            return why
-    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
-    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-        if ran.status == 128 + signal.SIGXFSZ:
-            return 'a file grew past the limit this run was started with (ulimit -f)'
-        telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
-    # What filled the disk may be gone again: a product that fails tends to clean up.
-    said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    if re.search(rb'^%b: (?:line \d+: )?fork: ' % _own_name(shell), said, re.M):
-        return 'its bash could start no further process'
-    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
-
-
-def _most_waited(shell: Shell, ran: Ran, pressure: float) -> float:
-    """The most seconds that a run can have waited for a processor. `pressure`: as it was before the run."""
-    waited = _cpu_pressure() - pressure  # of any process on this machine
-    if shell.supervisor.survivors(shell.workspace.owner):
-        return waited  # a daemon may have done its work
-    return min(waited, _LONGEST_WAIT * ran.cpu_seconds)
-
-
-def _cpu_pressure() -> float:
-    """Seconds since boot in which some process waited for a processor; 0 where the kernel does not say."""
-    try:
-        with open('/proc/pressure/cpu', encoding='ascii') as file:
-            return int(file.readline().rpartition('total=')[2]) / 1e6
-    except (OSError, ValueError):
-        return 0.0
+    return machine.trouble(ran, folders, shell.memory, _own_name(shell))
 
 
 # -- what was seen ---------------------------------------------------------------------------

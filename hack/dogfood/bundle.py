@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, results
 from hack.common.errors import Exit, UserError
-from hack.dogfood import rundir, verdicts
-from hack.dogfood.history import Ending, History, Json, Outcome, Place, problem
+from hack.dogfood import decisions, rundir, triage, verdicts
+from hack.dogfood.decisions import Decision
 from hack.dogfood.model import TIERS
+from hack.dogfood.records import Ending, History, Json, Outcome, Place, problem
 from hack.dogfood.rundir import RunDir
 
 FORMAT: Final = 1  # of a bundle; plan.json and run.json count their own
@@ -22,8 +23,15 @@ FORMAT: Final = 1  # of a bundle; plan.json and run.json count their own
 # What the bundle tells of run.json: never the key that seals the markers.
 _RUN_KEYS: Final = frozenset(
     ('id', 'started', 'shards', 'corpus', 'command', 'cwd', 'versions', 'product', 'git', 'boot', 'options')
-)
+).union(('decisions',))
 _GATHERED: Final = ('plan.json', 'plan.txt', 'run.json', 'evidence', 'capabilities')  # beside the shards themselves
+
+
+class Reviewed(NamedTuple):
+    """What reviewers decided, by fingerprint, and what is wrong with the files that should tell more."""
+
+    decisions: Mapping[str, Decision] = {}
+    faults: Sequence[str] = ()
 
 
 def merge(
@@ -35,6 +43,7 @@ def merge(
     running: Collection[int] = (),
     interrupted: bool = False,
     problems: Iterable[Json] = (),
+    reviewed: Reviewed | None = None,
 ) -> dict[str, Any]:
     """The bundle, from run.json, plan.json and what each shard wrote, the first shard's first.
 
@@ -55,8 +64,13 @@ def merge(
         journeys = _behind_gates(journeys)
     found = [*problems, *(fault for history in histories for fault in history.problems)]
     totals = results.totals(journey['verdict'] for journey in journeys)
+    review = _review(journeys, options, reviewed or Reviewed())
     status = results.exit_status(
-        totals, problems=bool(found), report_only=bool(options.get('report_only')), interrupted=interrupted
+        totals,
+        problems=bool(found),
+        report_only=bool(options.get('report_only')),
+        interrupted=interrupted,
+        allowed=len(review['allowed']),
     )
     dealt = list(zip(plan['shards'], histories, strict=False))  # events beyond the plan have no chains
     return {
@@ -71,9 +85,21 @@ def merge(
         'chains': [_chain(chain, history) for chains, history in dealt for chain in chains],
         'capabilities': _capabilities(journeys, markers or {}),
         'journeys': journeys,
+        'triage': review,
         'totals': totals,
         'problems': found,
         'exit': int(status),
+    }
+
+
+def _review(journeys: Sequence[Json], options: Json, reviewed: Reviewed) -> dict[str, Any]:
+    """The causes of what went wrong, what was decided about them, and which journeys are let pass for that."""
+    found = triage.causes(journeys)
+    allows = options.get('known') == 'allow'
+    return {
+        **triage.as_json(found, reviewed.decisions, in_part=bool(options.get('in_part'))),
+        'allowed': triage.allowed(found, journeys, reviewed.decisions) if allows else [],
+        'faults': list(reviewed.faults),
     }
 
 
@@ -209,6 +235,7 @@ def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = 
         running=[shard for shard in shards if files.lock_is_held(run_dir.shard_lock(shard))],
         interrupted=interrupted,
         problems=[*problems, *(fault for _, faults in told for fault in faults), *_unplanned(run_dir, len(shards))],
+        reviewed=_reviewed(run),
     )
 
 
@@ -253,6 +280,14 @@ def _read(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     if absent := [key for key in keys if key not in said]:
         raise UserError(f'{path}: does not say {", ".join(absent)} (start a new run)')
     return dict(said)
+
+
+def _reviewed(run: Json) -> Reviewed:
+    """Decisions that cannot be read are missed, and said; they judge nothing, so the run is judged without them."""
+    try:
+        return Reviewed(decisions.load(decisions.of_run(run)))
+    except UserError as error:
+        return Reviewed(faults=error.problems)
 
 
 class _Told(NamedTuple):

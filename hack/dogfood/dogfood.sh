@@ -57,8 +57,52 @@ run_shards() {
   do :; done
 }
 
+is_on() {
+  [[ ${1,,} != @(|0|false) ]]
+}
+
+# Who looks on: a view of the run directory has the terminal, or a server folds the shards' lines and takes none of them
+# for a command; anybody else reads them as they come.
+watch_shards() {
+  local run_dir=$1 token
+  if is_on "${CI:-}" || is_on "${GITHUB_ACTIONS:-}"; then
+    read -r token </proc/sys/kernel/random/uuid
+    printf '::%s\n' 'group::Journeys, as they end' "stop-commands::$token" || true
+    run_shards "$@"
+    printf '::%s::\n' "$token" 'endgroup' || true
+  elif [[ -t 1 && ${TERM:-dumb} != dumb ]] && : 2>/dev/null >>"$run_dir/stderr.txt"; then
+    begin_view "$run_dir"
+    run_shards "$@" >/dev/null 2>>"$run_dir/stderr.txt"
+    end_view "$run_dir"
+  else
+    run_shards "$@"
+  fi
+}
+
+# Not at once: a run that is over by then needs no view, and the shards start without one beside them.
+begin_view() {
+  (
+    read -rt 0.4 <> <(:) || true # a sleep that leaves nobody behind when it is ended
+    exec "$python" "$here/run_journeys.py" watch "$1"
+  ) &
+  view=$!
+}
+
+# It is told to go, and waited for two seconds: whatever has become of it, the run goes on. A view that did not end by
+# itself has not said all that the shards said, and may have left the cursor hidden below its bars.
+end_view() {
+  local run_dir=$1 patience=200 status=0
+  kill -TERM "$view" 2>/dev/null || true
+  while kill -0 "$view" 2>/dev/null && ((patience-- > 0)); do sleep 0.01; done
+  kill -KILL "$view" 2>/dev/null || true
+  wait "$view" 2>/dev/null || status=$?
+  ((status == 0 || status == 143)) || printf '\e[?25h\n' || true
+  ((status == 0)) || cat "$run_dir/stderr.txt" >&2 || true
+  [[ -s $run_dir/stderr.txt ]] || rm -f "$run_dir/stderr.txt"
+}
+
 main() {
-  local python run_dir interrupted='' status=0
+  local view python run_dir interrupted='' status=0
   if ! command -v make >/dev/null; then
     echo 'dogfood.sh: make is not installed (apt-get install make)' >&2
     return 2
@@ -71,7 +115,7 @@ main() {
     return 0
   fi
   if ((interrupts == 0)); then
-    run_shards "$run_dir" "$(wc -l <"$run_dir/plan.txt")"
+    watch_shards "$run_dir" "$(wc -l <"$run_dir/plan.txt")"
   fi
   trap '' INT TERM HUP QUIT # what was measured is reported, whatever comes
   ((interrupts == 0)) || interrupted=--interrupted

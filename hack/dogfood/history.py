@@ -1,247 +1,289 @@
-"""What one shard's events come to: the record of each of its journeys, or what is known where there is none.
+"""What runs came to, one line each in .dogfood/history.jsonl: short enough to keep, whole enough to compare.
 
-Pure. A turn is the time from one `shard-start` to the next; a run that is resumed has several.
-The first final verdict of a journey stands; one that is not final gives way to what comes later.
-What does not belong where it was found is a problem of the harness: said, and never counted.
+A later line about the same run stands in place of an earlier one: a run that was resumed, or reported again. The ids
+of the planned journeys are written once, in the first line of a run that planned just these; the others name them by
+their digest. So any run tells of each of its journeys: what is not listed under another verdict passed.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, NamedTuple
+import fcntl
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from hack.dogfood.model import FINAL_VERDICTS, VERDICTS
+from hack.common import files
+from hack.common.console import counted
+from hack.common.results import VERDICTS
+from hack.dogfood.triage import ALLOWED
+
+FORMAT: Final = 1
+FILE: Final = 'history.jsonl'  # in .dogfood
 
 Json = Mapping[str, Any]
-Ending = Literal['done', 'interrupted', 'deadline', 'lost', 'running', 'absent', 'missing']
-
-_SAID: Final[Mapping[str, Ending]] = {'done': 'done', 'interrupted': 'interrupted', 'deadline': 'deadline'}
-
-# Of a journey without a result: why, if its shard ended so while it ran, and if before.
-_CAUSES: Final[Mapping[Ending, tuple[str, str]]] = {
-    'done': ('shard {shard} left no result of it', 'shard {shard} ended without running it'),
-    'interrupted': ('the run was interrupted while it ran', 'the run was interrupted before it started'),
-    'deadline': ('the deadline was reached while it ran', 'the deadline was reached before it started'),
-    'lost': ('shard {shard} ended while it ran', 'shard {shard} ended before it started{meanwhile}'),
-    'running': ('shard {shard} is still running it', 'shard {shard} has not come to it yet'),
-    'absent': ('shard {shard} never started', 'shard {shard} never started'),
-    'missing': ('no part holds results of shard {shard}', 'no part holds results of shard {shard}'),
-}
-
-_Shape = Mapping[str, type | tuple[type, ...]]
-_TEXT_OR_NONE: Final = (str, type(None))
-_NUMBER_OR_NONE: Final = (int, type(None))
-_SECONDS: Final = (int, float)
-_RECORD: Final[_Shape] = {
-    'cause': str,
-    'root': _TEXT_OR_NONE,
-    'flaky': bool,
-    'attempts': int,
-    'started': _TEXT_OR_NONE,
-    'duration_seconds': _SECONDS,
-    'strength': _TEXT_OR_NONE,
-    'steps': list,
-    'findings': list,
-}
-_STEP: Final[_Shape] = {
-    'intent': str,
-    'run': str,
-    'exit': _NUMBER_OR_NONE,
-    'duration_seconds': _SECONDS,
-    'stdout': str,
-    'stderr': str,
-}
-_FINDING: Final[_Shape] = {
-    'kind': str,
-    'step': _NUMBER_OR_NONE,
-    'expected': str,
-    'observed': str,
-    'evidence': _TEXT_OR_NONE,
-}
+_OTHERS: Final = tuple(verdict for verdict in VERDICTS if verdict != 'passed')
 
 
-class Place(NamedTuple):
-    """Where the plan puts a journey."""
+class Entry(NamedTuple):
+    """One run."""
 
-    shard: int
-    chain: str
+    run: str  # its id
+    started: str
+    exit: int
+    totals: Mapping[str, int]  # by verdict
+    findings: Mapping[str, int]  # by kind
+    problems: int  # of the harness's own records
+    duration_seconds: float | None  # None: it was resumed, so the clock says nothing
+    signal: int  # causes that are the product's,
+    noise: int  # and those that are not: see `signal_and_noise`
+    flaky: frozenset[str]  # passed after a failure, within the run
+    others: Mapping[str, frozenset[str]]  # ids by verdict, of what did not pass
+    revision: str | None  # of corpus, product and folder; None: not known, or not clean
+    journeys: tuple[str, ...]  # planned
+    milliseconds: tuple[int | None, ...]  # as long as `journeys`; None: it did not pass
 
-
-class Outcome(NamedTuple):
-    """What stands for a journey. `record` has no place yet: the plan knows it better."""
-
-    chain_attempt: int
-    record: Json
-
-
-class _Start(NamedTuple):
-    turn: int
-    chain_attempt: int
-    time: str | None
-
-
-def problem(observed: str, expected: str, where: str) -> dict[str, Any]:
-    """A finding about the harness itself: it makes no journey red."""
-    return {'kind': 'harness', 'step': None, 'expected': expected, 'observed': observed, 'evidence': where}
+    def verdict(self, journey: str) -> str:
+        """Of a journey that it planned."""
+        return next((verdict for verdict, names in self.others.items() if journey in names), 'passed')
 
 
-class History:
-    """One shard's events, taken in their order."""
+class History(NamedTuple):
+    entries: tuple[Entry, ...]  # oldest first, one a run
+    complaints: tuple[str, ...] = ()  # about lines that tell of no run
 
-    def __init__(self, shard: int, places: Mapping[str, Place], events: Iterable[Json], is_running: bool) -> None:
-        self.shard = shard
-        self.problems: list[dict[str, Any]] = []
-        self.chain_attempts: dict[str, int] = {}
-        self.leaks: dict[str, list[str]] = {}
-        self.versions: dict[str, str] = {}  # what each feature's product says it is
-        self.endings: list[Ending] = []  # of each turn
-        self.first_time: str | None = None
-        self.last_time: str | None = None
-        self._places = places
-        self._standing: dict[str, Outcome] = {}
-        self._open: dict[str, _Start] = {}  # started, and no result since
-        self._judged_in: dict[str, int] = {}  # the turn of a journey's latest result
-        for event in events:
-            try:
-                self._take(event)
-            except (KeyError, TypeError, AttributeError):
-                self._problem(f'an event that says too little: {str(event)[:200]}', 'an event as shards write it')
-        if is_running and self.ending in ('lost', 'absent'):
-            self.endings[-1:] = ['running']
+
+class Flaky(NamedTuple):
+    """A journey that failed and passed while nothing had changed."""
+
+    journey: str
+    revision: str  # empty where it was within a run alone, whose revision is not known
+    failed: tuple[str, ...]  # runs, oldest first
+    passed: tuple[str, ...]
+    retried: tuple[str, ...]  # runs in which it passed after a failure
 
     @property
-    def ending(self) -> Ending:
-        """How the shard's last turn ended."""
-        return self.endings[-1] if self.endings else 'absent'
-
-    def outcome(self, journey: str, if_absent: Ending) -> Outcome:
-        """What stands for the journey; `if_absent` says what a shard without any event means."""
-        if stands := self._standing.get(journey):
-            return stands
-        start = self._open.get(journey)
-        if start:
-            cause = _CAUSES[self.endings[start.turn - 1]][0]
-        else:
-            cause = _CAUSES[self.ending if self.endings else if_absent][1]
-        busy_with = [name for name, begun in self._open.items() if begun.turn == len(self.endings)]
-        meanwhile = f', while {busy_with[-1]} ran' if busy_with else ''
-        record = _unmeasured(cause.format(shard=self.shard, meanwhile=meanwhile))
-        if not start:
-            return Outcome(0, record)
-        return Outcome(start.chain_attempt, {**record, 'started': start.time, 'attempts': 1})
-
-    def _take(self, event: Json) -> None:
-        kind = event['event']
-        if not self.endings or kind == 'shard-start':
-            self.endings.append('lost')  # until it says how it ended
-        time = event.get('time')
-        if isinstance(time, str):
-            self.first_time = self.first_time or time
-            self.last_time = time
-        if kind == 'result':
-            self._take_result(event['chain_attempt'], event['record'])
-        elif kind == 'start':
-            self._take_start(event)
-        elif kind == 'chain':
-            self.chain_attempts[event['chain']] = event['chain_attempt']
-        elif kind == 'chain-end':
-            self.leaks.setdefault(event['chain'], []).extend(event['leaks'])
-        elif kind == 'product':
-            self.versions[event['feature']] = event['version']
-        elif kind == 'shard-end':
-            self.endings[-1] = _SAID.get(event['reason'], 'lost')
-
-    def _take_start(self, event: Json) -> None:
-        journey = event['journey']
-        self._open[journey] = _Start(len(self.endings), event['chain_attempt'], event.get('time'))
-        stands = self._standing.get(journey)
-        if stands and stands.record['verdict'] not in FINAL_VERDICTS:
-            del self._standing[journey]  # it is judged again: should nothing come of that, this is what is known
-
-    def _take_result(self, chain_attempt: int, record: Json) -> None:
-        fault = _misplaced(record, self.shard, self._places)
-        if fault:
-            self._problem(*fault)
-            return
-        journey, turn = record['id'], len(self.endings)
-        start = self._open.pop(journey, None)
-        stands = self._standing.get(journey)
-        is_final = stands is not None and stands.record['verdict'] in FINAL_VERDICTS
-        ran_twice = stands is not None and is_final and start is not None and stands.chain_attempt == chain_attempt
-        if ran_twice or self._judged_in.get(journey) == turn:
-            self._problem(f'a second result of {journey} in attempt {chain_attempt} of its chain', 'one result')
-        self._judged_in[journey] = turn
-        if stands is None or not is_final:
-            self._standing[journey] = Outcome(chain_attempt, _usable(record, self.shard))
-        elif _did_not_pass_again(stands, chain_attempt, record):
-            self._standing[journey] = stands._replace(record={**stands.record, 'flaky': True})
-
-    def _problem(self, observed: str, expected: str) -> None:
-        self.problems.append(problem(observed, expected, f'shards/{self.shard}/results.jsonl'))
+    def last_seen(self) -> str:
+        return max((*self.failed, *self.passed, *self.retried))
 
 
-def _did_not_pass_again(stands: Outcome, chain_attempt: int, record: Json) -> bool:
-    """Whether the product failed when a passed journey was run again to rebuild the state of its chain.
+# -- from a bundle -------------------------------------------------------------------------
 
-    A rebuild that could not be measured says nothing about the product.
+
+def record(bundle: Json, defined: Collection[str] = ()) -> dict[str, Any]:
+    """The line about a run. `defined`: digests of planned journeys that the history can resolve already."""
+    journeys = sorted(bundle['journeys'], key=lambda journey: str(journey['id']))
+    ids = [journey['id'] for journey in journeys]
+    digest = _digest(ids)
+    signal, noise = signal_and_noise(bundle)
+    run, passed = bundle['run'], [journey['verdict'] == 'passed' for journey in journeys]
+    return {
+        'format': FORMAT,
+        'run': run['id'],
+        'started': run['started'],
+        'ended': run['ended'],
+        'exit': bundle['exit'],
+        'totals': bundle['totals'],
+        'findings': dict(sorted(Counter(one['kind'] for journey in journeys for one in journey['findings']).items())),
+        'problems': len(bundle['problems']),
+        'duration_seconds': _duration(bundle),
+        'signal': signal,
+        'noise': noise,
+        'flaky': [journey['id'] for journey in journeys if journey['flaky']],
+        **{verdict: [one['id'] for one in journeys if one['verdict'] == verdict] for verdict in _OTHERS},
+        'git': run.get('git'),
+        'versions': run.get('versions') or {},
+        'product': _product(run),
+        'corpus': _digest(run.get('corpus') or []),
+        'planned': digest,
+        'milliseconds': [
+            round(1000 * journey['duration_seconds']) if held else None
+            for journey, held in zip(journeys, passed, strict=True)
+        ],
+        **({} if digest in defined else {'journeys': ids}),
+    }
+
+
+def revision_of(bundle: Json) -> str | None:
+    """What tells whether two runs tried the same thing; None where that cannot be told, or the tree was not clean."""
+    run = bundle['run']
+    return _revision(run.get('git'), _product(run), _digest(run.get('corpus') or []))
+
+
+def signal_and_noise(bundle: Json) -> tuple[int, int]:
+    """How many causes are the product's, and how many others the reader was troubled with.
+
+    Signal: each cause of failures, unless a reviewer decided that it is no defect of the product's. Noise: those; each
+    cause of what could not be measured; each that made a journey flaky; each problem of the harness's own records. What
+    is blocked, deferred or skipped is neither: it stands under its root.
     """
-    return (
-        stands.record['verdict'] == 'passed'
-        and chain_attempt != stands.chain_attempt
-        and record.get('verdict') == 'failed'
+    signal, noise = 0, len(bundle['problems'])
+    for cause in bundle.get('triage', {}).get('causes', ()):
+        excused = cause['decision'] is not None and cause['decision']['decision'] in ALLOWED
+        signal += cause['blames'] == 'product' and not excused
+        noise += cause['blames'] in ('harness', 'flaky') or (cause['blames'] == 'product' and excused)
+    return signal, noise
+
+
+def is_final(bundle: Json) -> bool:
+    """Whether nothing of the run is under way any more."""
+    return all(shard['ending'] != 'running' for shard in bundle['shards'])
+
+
+def _duration(bundle: Json) -> float | None:
+    began, ended = bundle['run']['started'], bundle['run']['ended']
+    if not ended or any(shard['turns'] > 1 for shard in bundle['shards']):
+        return None
+    seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+    return max(0.0, round(seconds, 3))
+
+
+def _digest(value: Any) -> str:
+    return files.sha256(json.dumps(value, sort_keys=True).encode())[:16]
+
+
+# -- the file ------------------------------------------------------------------------------
+
+
+def append(path: Path, bundle: Json) -> list[str]:
+    """Add the run, under a lock; raises OSError. What is said: lines that were damaged, and are set aside.
+
+    A run that is there already, and came to the same, is not written again.
+    """
+    with open(f'{path}.lock', 'ab') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known, damaged = files.heal_jsonl(path)
+        new = record(bundle, {str(line.get('planned')) for line in known if 'journeys' in line})
+        last: Json = next((line for line in reversed(known) if line.get('run') == new['run']), {})
+        if {key: value for key, value in last.items() if key != 'journeys'} != new:
+            lines = files.JsonLines(path)
+            try:
+                lines.append(new)
+                lines.sync()
+            finally:
+                lines.close()
+    said = f'{path}: {counted(damaged, "damaged line")} set aside in {path.name}.damaged'
+    return [said] if damaged else []
+
+
+def read(path: Path) -> History:
+    """The runs; none where there is no file. What it cannot use it leaves out, and says where it stands."""
+    try:
+        lines, broken = files.read_jsonl(path)
+    except FileNotFoundError:
+        return History(())
+    except OSError as error:
+        return History((), (f'{path}: cannot be read: {error.strerror} (check its permissions)',))
+    complaints = [f'{path}:{number}: is no line of JSON (left out; the next run sets it aside)' for number in broken]
+    planned = {line['planned']: tuple(line['journeys']) for line in lines if _defines(line)}
+    by_run: dict[str, Entry] = {}
+    for number, line in zip(_numbers(len(lines), broken), lines, strict=True):
+        try:
+            entry = _entry(line, planned)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            complaints.append(f'{path}:{number}: {_complaint(line, error)}')
+        else:
+            by_run[entry.run] = entry
+    return History(tuple(sorted(by_run.values(), key=lambda one: (one.started, one.run))), tuple(complaints))
+
+
+def _numbers(count: int, broken: Collection[int]) -> Iterator[int]:
+    """The numbers of the lines that are not broken."""
+    skipped = set(broken)
+    return (number for number in range(1, count + len(skipped) + 1) if number not in skipped)
+
+
+def _defines(line: Json) -> bool:
+    ids = line.get('journeys')
+    return isinstance(ids, list) and all(isinstance(one, str) for one in ids) and _digest(ids) == line.get('planned')
+
+
+def _complaint(line: Json, error: Exception) -> str:
+    if line.get('format') != FORMAT:
+        what = f'format {str(line.get("format"))[:20]!r} is unknown, only {FORMAT} is read here'
+        return f'{what} (left out; use the version that wrote it)'
+    lacks = f'no `{error.args[0]}`' if isinstance(error, KeyError) else str(error)
+    return f'is no whole record of a run: {lacks} (left out)'
+
+
+def _entry(line: Json, planned: Mapping[str, tuple[str, ...]]) -> Entry:
+    """Raises KeyError, TypeError, AttributeError or ValueError where the line is no record of a run."""
+    if line['format'] != FORMAT:
+        raise ValueError('another format')
+    if line['planned'] not in planned:
+        raise ValueError('the line that names its journeys is gone')
+    journeys, milliseconds = planned[line['planned']], tuple(line['milliseconds'])
+    duration = line['duration_seconds']
+    datetime.fromisoformat(line['started'])
+    if len(milliseconds) != len(journeys):
+        raise ValueError('its durations are not those of its journeys')
+    return Entry(
+        run=str(line['run']),
+        started=line['started'],
+        exit=int(line['exit']),
+        totals={verdict: int(line['totals'][verdict]) for verdict in VERDICTS},
+        findings={kind: int(count) for kind, count in line['findings'].items()},
+        problems=int(line['problems']),
+        duration_seconds=None if duration is None else float(duration),
+        signal=int(line['signal']),
+        noise=int(line['noise']),
+        flaky=frozenset(line['flaky']),
+        others={verdict: frozenset(line[verdict]) for verdict in _OTHERS},
+        revision=_revision(line['git'], line['product'], line['corpus']),
+        journeys=journeys,
+        milliseconds=milliseconds,
     )
 
 
-def _misplaced(record: Json, shard: int, places: Mapping[str, Place]) -> tuple[str, str] | None:
-    """What is wrong with finding this record here, and what was expected."""
-    journey = record['id']
-    planned = places.get(journey)
-    if planned is None:
-        return f'a record of {journey}, which is not planned', 'records of planned journeys'
-    if planned.shard != shard:
-        return f'a record of {journey}, which the plan puts in shard {planned.shard}', f'records of shard {shard}'
-    said = record.get('shard', shard), record.get('chain', planned.chain)
-    if said != planned:
-        return (
-            f'a record of {journey} that speaks of shard {said[0]} and chain {said[1]}',
-            f'shard {planned.shard} and chain {planned.chain}',
-        )
-    return None
+def _product(run: Json) -> dict[str, Any]:
+    said = run.get('product') or {}
+    digests = said.get('digests')
+    return {'versions': said.get('versions') or {}, 'digest': _digest(digests) if digests else None}
 
 
-def _usable(record: Json, shard: int) -> Json:
-    """The record, or an `infra` in its place that says why nothing can be concluded from it."""
-    verdict = record.get('verdict')
-    if verdict not in VERDICTS:
-        said = f'the unknown verdict {str(verdict)[:50]!r}' if verdict is not None else 'no verdict'
-        return _unmeasured(f'shard {shard} recorded {said}')
-    fault = _misfit(record, _RECORD)
-    if not fault:
-        misfits = [_misfit(step, _STEP) for step in record['steps']]
-        misfits += [_misfit(finding, _FINDING) for finding in record['findings']]
-        fault = next(filter(None, misfits), None)
-    return _unmeasured(f'shard {shard} left a record that is not whole: {fault}') if fault else record
+def _revision(git: Json | None, product: Json, corpus: str) -> str | None:
+    if (git and git['dirty']) or not (git or product['digest']):
+        return None
+    commit = git['revision'] if git else ''
+    return f'{commit[:12]}-{_digest([commit, corpus, product])}'.lstrip('-')
 
 
-def _misfit(value: Any, shape: _Shape) -> str | None:
-    if not isinstance(value, dict):
-        return f'{str(value)[:50]!r} in place of a mapping'
-    for key, kind in shape.items():
-        if key not in value:
-            return f'no `{key}`'
-        if not isinstance(value[key], kind):
-            return f'`{key}` is {str(value[key])[:50]!r}'
-    return None
+# -- over runs -----------------------------------------------------------------------------
 
 
-def _unmeasured(cause: str) -> dict[str, Any]:
-    return {
-        'verdict': 'infra',
-        'cause': cause,
-        'root': None,
-        'flaky': False,
-        'attempts': 0,
-        'started': None,
-        'duration_seconds': 0.0,
-        'strength': None,
-        'steps': [],
-        'findings': [],
-    }
+def flaky(entries: Sequence[Entry]) -> list[Flaky]:
+    """Journeys that failed and passed on one revision, in two runs or within one; the latest seen first."""
+    by_revision: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_revision[entry.revision or ''].append(entry)
+    found = [one for revision, runs in by_revision.items() for one in _flaky(revision, runs)]
+    return sorted(sorted(found, key=lambda one: one.journey), key=lambda one: one.last_seen, reverse=True)
+
+
+def _flaky(revision: str, runs: Sequence[Entry]) -> Iterator[Flaky]:
+    failed, retried = _runs_of(runs, lambda run: run.others['failed']), _runs_of(runs, lambda run: run.flaky)
+    suspects = failed.keys() | retried.keys()
+    passed = _runs_of(runs, lambda run: suspects.intersection(run.journeys).difference(*run.others.values()))
+    for journey in suspects:
+        contradicts = bool(revision) and journey in failed and journey in passed
+        if contradicts or journey in retried:
+            told = (failed[journey], passed[journey]) if revision else ([], [])
+            yield Flaky(journey, revision, tuple(told[0]), tuple(told[1]), tuple(retried[journey]))
+
+
+def _runs_of(runs: Iterable[Entry], names: Callable[[Entry], Iterable[str]]) -> defaultdict[str, list[str]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        for name in names(run):
+            found[name].append(run.run)
+    return found
+
+
+def durations(entries: Iterable[Entry]) -> dict[str, list[float]]:
+    """Seconds that each journey took whenever it passed, oldest first."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for entry in entries:
+        for journey, milliseconds in zip(entry.journeys, entry.milliseconds, strict=True):
+            if milliseconds is not None:
+                found[journey].append(milliseconds / 1000)
+    return found

@@ -13,6 +13,8 @@ Verdict = Literal['passed', 'failed', 'blocked', 'deferred', 'skipped', 'infra']
 VERDICTS: Final[tuple[Verdict, ...]] = ('passed', 'failed', 'blocked', 'deferred', 'skipped', 'infra')
 FINAL_VERDICTS: Final[frozenset[Verdict]] = frozenset(('passed', 'failed', 'skipped'))
 
+DECISIONS: Final = ('real', 'intended', 'self-inflicted', 'discoverability')  # of reviewers, about causes
+
 FindingKind = Literal[
     'exit',
     'stdout',
@@ -170,6 +172,8 @@ class Options(NamedTuple):
     product_path: str | None = None
     sandbox: str | None = None  # 'bwrap'
     apart: bool = False  # shards run on machines of their own: the merge applies the gates
+    known: str | None = None  # 'allow': what reviewers decided to be no defect of the product's does not fail the run
+    in_part: bool = False  # not all of the corpus was asked for
 
 
 class Plan(NamedTuple):

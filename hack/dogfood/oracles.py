@@ -7,19 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any, Final, NamedTuple
 
-from hack.common.process import line_around
+from hack.common import jsonpath
+from hack.common.process import Scan, line_around
 from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
-# Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too.
-CRASH_MARKERS: Final = (
-    r'Traceback \(most recent call last\)',
-    r'\bpanicked at\b',
-    r'\bpanic:',
-    r'\bSegmentation fault\b',
-    r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b',
-)
+# Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too. Each with a text that is part of it.
+CRASH_MARKERS: Final[Mapping[str, bytes]] = {
+    r'Traceback \(most recent call last\)': b'Traceback (most recent call last)',
+    r'\bpanicked at\b': b'panicked at',
+    r'\bpanic:': b'panic:',
+    r'\bSegmentation fault\b': b'Segmentation fault',
+    r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b': b'Sanitizer',
+}
+_META: Final = re.compile(r'[\\^$.|?*+()\[{]')  # what makes a marker more than the text that it is
 _SHOWN: Final = 2000  # characters of a text that a finding quotes
 _NO_REFUSAL: Final = (126, 127)
+_SHELL_SAYS: Final = re.compile(r'\A\S*bash: line \d+: ')  # its path and the line of a step tell the reader nothing
 _USAGE: Final = 129  # git's own for a wrong option, not a hangup: nothing in a run hangs up
 
 
@@ -58,15 +61,18 @@ class Seen(NamedTuple):
 
 
 @functools.cache
-def crash_pattern(own: tuple[str, ...]) -> re.Pattern[bytes]:
+def crash_scan(own: tuple[str, ...]) -> Scan:
     """The built-in markers and a feature's own, over raw output."""
-    return re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
+    pattern = re.compile('|'.join(f'(?:{marker})' for marker in (*CRASH_MARKERS, *own)).encode(), re.M)
+    if any(_META.search(marker) for marker in own):
+        return Scan(pattern)
+    return Scan(pattern, (*CRASH_MARKERS.values(), *(marker.encode() for marker in own)))
 
 
 def findings(
     expect: Expect,
     seen: Seen,
-    crashes: re.Pattern[bytes],
+    crashes: Scan,
     allowed: Sequence[str] = (),
     show: Callable[[str], str] = str,
 ) -> list[Finding]:
@@ -112,7 +118,13 @@ def _exit(expect: Expect, seen: Seen) -> list[Finding]:
         return [finding('crash', _exit_words(expect.exit), f'death by signal {name}')]
     if expect.exit == 'nonzero' and status not in (0, *_NO_REFUSAL):
         return []
-    return [finding('exit', _exit_words(expect.exit), f'exit {status}')]
+    return [finding('exit', _exit_words(expect.exit), f'exit {status}{_last_words(seen)}')]
+
+
+def _last_words(seen: Seen) -> str:
+    """What a reader wants to know next: the last line of standard error, where programs say why."""
+    said = seen.err.parts()[-1].strip()
+    return f': {_SHELL_SAYS.sub("", said.splitlines()[-1])}' if said else ''
 
 
 def _exit_words(wanted: int | str) -> str:
@@ -121,7 +133,7 @@ def _exit_words(wanted: int | str) -> str:
     return f'exit {wanted}'
 
 
-def _crashes(expect: Expect, seen: Seen, crashes: re.Pattern[bytes], allowed: Sequence[str]) -> list[Finding]:
+def _crashes(expect: Expect, seen: Seen, crashes: Scan, allowed: Sequence[str]) -> list[Finding]:
     for where, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
         for part in (text.head, text.tail, *text.hits):
             for match in crashes.finditer(part):
@@ -191,39 +203,13 @@ def _json(check: TextCheck, text: str, violated: Callable[[str], Finding]) -> li
     found = []
     for path, wanted in check.json:
         try:
-            value = _at(document, path)
-        except (KeyError, IndexError, TypeError):
+            value = jsonpath.value_at(document, path)
+        except LookupError:
             found.append(violated(f'has {path}: {_compact(wanted)} (there is no {path})'))
             continue
-        if not _same(value, wanted):
+        if not jsonpath.same(value, wanted):
             found.append(violated(f'has {path}: {_compact(wanted)} (it is {_compact(value)})'))
     return found
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    """Equality as JSON has it: to Python, 1 == True."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in value)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
-
-
-def json_path(path: str) -> list[str | int]:
-    """`a.b[0]` as keys and indexes; raises ValueError. A path may start with an index: `[0].name`."""
-    if not re.fullmatch(r'(?:[^.\[\]]+|\[-?\d+\])(?:\.[^.\[\]]+|\[-?\d+\])*', path):
-        raise ValueError(f'not a path like a.b[0]: {path!r}')
-    return [int(index) if index else key for key, index in re.findall(r'([^.\[\]]+)|\[(-?\d+)\]', path)]
-
-
-def _at(document: Any, path: str) -> Any:
-    for key in json_path(path):
-        match key, document:
-            case (str(), dict()) | (int(), list()):
-                document = document[key]
-            case _:
-                raise TypeError
-    return document
 
 
 def _file(check: FileCheck, seen: FileSeen) -> list[Finding]:

@@ -60,8 +60,17 @@ class RunDir(NamedTuple):
         return self.path / 'summary.md'
 
     @property
+    def page(self) -> Path:
+        return self.path / 'report.html'
+
+    @property
     def exit(self) -> Path:
         return self.path / 'exit'
+
+    @property
+    def said(self) -> Path:
+        """What shards wrote to their standard error while a live view had the terminal."""
+        return self.path / 'stderr.txt'
 
     def shard(self, number: int) -> Path:
         return self.path / 'shards' / str(number)

@@ -16,18 +16,17 @@ from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, v
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
+from hack.dogfood.machine import Memory
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,
     Capability,
     Chain,
-    Expect,
     Feature,
     Finding,
     Job,
     Journey,
     Record,
-    TextCheck,
     Verdict,
 )
 from hack.dogfood.progress import ChainProgress
@@ -108,19 +107,21 @@ class Shard:
         self.boot = files.boot_id()
         self.path = environment.get('PATH', os.defpath)
         self.bash = which('bash', self.path) or 'bash'
-        self.base = workspace.base_environment(self.path, self.options.product_path)
+        self.base = workspace.base_environment(self.path, self.options.product_path, self.bash)
         self.establishers: dict[str, list[str]] = {}
         for journey in job.journeys.values():
             for token in journey.establishes:
                 self.establishers.setdefault(token, []).append(journey.id)
         self.missing: dict[str, bool] = {}  # by command
         self.deadline = self._deadline()
+        self.memory = Memory()
         self.asked: set[str] = set()  # features whose product has said its version
         gates = () if self.options.apart else job.gates  # of shards on machines of their own the merge takes care
         self.gates = Gates(run_dir, gates, job.shard, supervisor, self.deadline, patience)
         self.lodging = Lodging(run_dir, job.shard, its_run.id, environment.get('TMPDIR') or '/tmp', self.options.keep)
         self.mask = Mask(self._passed_on(name for journey in job.journeys.values() for name in journey.env_pass))
         events, damaged = files.heal_jsonl(run_dir.results(job.shard))
+        self.is_resumed = bool(events or damaged or os.listdir(run_dir.chains))
         self.before = progress.read(events, self.boot, whole=not damaged)
         self.log = open(run_dir.log(job.shard), 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115 (for life)
         self.results = JsonLines(run_dir.results(job.shard))
@@ -384,13 +385,22 @@ class Shard:
         if before and chain.goes_on:
             space = self.lodging.workspace(name, chain.number, chain.attempt, before.folder)
         else:
-            self.lodging.remove_earlier(name, before.folder if before else None)
+            if self.is_resumed:
+                self.lodging.remove_earlier(name, before.folder if before else None)
             chain.attempt += 1
             space = self.lodging.fresh(name, chain.number, chain.attempt)
         environment = workspace.chain_environment(self.base, space)
         box = self._sandbox(chain.chain, space, environment)
         chain.shell = Shell(
-            self.supervisor, self.bash, space, environment, self.deadline, self.run_dir.path, self.mask, box
+            self.supervisor,
+            self.bash,
+            space,
+            environment,
+            self.deadline,
+            self.run_dir.path,
+            self.mask,
+            self.memory,
+            box,
         )
         event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]
@@ -452,7 +462,7 @@ class Shard:
         self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
     ) -> Record:
         judgement = outcome.judgement
-        checked = any(_checks_more_than_the_exit(step.expect) for step in journey.steps)
+        checked = verdicts.is_checked(journey)
         return Record(
             id=journey.id,
             feature=journey.feature,
@@ -483,8 +493,3 @@ class Shard:
             return float('inf')
         here = self.its_run.boot == self.boot and not self.options.apart
         return (self.its_run.started_monotonic if here else time.monotonic()) + seconds
-
-
-def _checks_more_than_the_exit(expect: Expect) -> bool:
-    texts = (text for text in (expect.stdout, expect.stderr) if text)
-    return bool(expect.files) or any(text != TextCheck() for text in texts)

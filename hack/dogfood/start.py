@@ -30,6 +30,7 @@ class Asked(NamedTuple):
     command: Sequence[str]
     cwd: str
     owner: int | None  # pid of the script that fans the shards out; None: nobody waits for them here
+    decisions: Sequence[str] = ()  # files that reviewers keep beside the corpus
 
 
 def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: Asked) -> RunDir:
@@ -62,7 +63,13 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
     return run_dir
 
 
-def again(run_dir: RunDir, corpus: Sequence[str], owner: int | None, deadline_seconds: float | None) -> RunDir:
+def again(
+    run_dir: RunDir,
+    corpus: Sequence[str],
+    owner: int | None,
+    deadline_seconds: float | None,
+    known: str | None = None,
+) -> RunDir:
     """Make an earlier run ready to go on: survivors ended, stale locks and gates gone; raises UserError.
 
     A deadline is not the whole run's but that of going on with it. `corpus`: paths that were named, which must be
@@ -79,7 +86,7 @@ def again(run_dir: RunDir, corpus: Sequence[str], owner: int | None, deadline_se
                 if not _is_final(gate):
                     gate.unlink()
             run_dir.exit.unlink(missing_ok=True)
-            _start_clock(run_dir, deadline_seconds)
+            _start_clock(run_dir, deadline_seconds, known)
     except OSError as error:
         raise UserError(
             f'{error.filename or run_dir.path}: {error.strerror} (the run directory must be writable)'
@@ -143,9 +150,11 @@ def _check_corpus(run_dir: RunDir, named: Sequence[str]) -> None:
         raise UserError(f'{run_dir.path}: is a run of {", ".join(recorded)} (leave the corpus out, or start a new run)')
 
 
-def _start_clock(run_dir: RunDir, deadline_seconds: float | None) -> None:
+def _start_clock(run_dir: RunDir, deadline_seconds: float | None, known: str | None) -> None:
     said = read_part(run_dir.run)
     options = {**said['options'], 'deadline_seconds': deadline_seconds}
+    if known:
+        options['known'] = known
     clock = {'boot': files.boot_id(), 'started_monotonic': time.monotonic()}
     files.write_json(run_dir.run, {**said, **clock, 'options': options}, durable=True)
 
@@ -202,6 +211,7 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
         'started_monotonic': time.monotonic(),
         'shards': len(plan.shards),
         'corpus': [file._asdict() for file in corpus.files],
+        'decisions': list(asked.decisions),
         'command': list(asked.command),
         'cwd': asked.cwd,
         'versions': {

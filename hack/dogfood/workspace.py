@@ -166,12 +166,13 @@ def remove_root_if_empty(root: str) -> bool:
     return not os.path.isdir(root)
 
 
-def base_environment(path: str, product_path: str | None) -> dict[str, str]:
-    """What every step of a run sees. `path`: the caller's PATH."""
+def base_environment(path: str, product_path: str | None, bash: str) -> dict[str, str]:
+    """What every step of a run sees. `path`: the caller's PATH; `bash`: what runs the steps."""
     folders = [os.path.abspath(folder) for folder in path.split(':') if folder]  # a step works in another folder
     return {
         'PATH': ':'.join([*([product_path] if product_path else []), *folders, TOOLS]),
         'LANG': 'C.UTF-8',
+        'SHELL': bash,  # or every bash looks the user's up in /etc/passwd: a stranger's taste, and slower
         'TZ': 'UTC',
         'TERM': 'dumb',
         'GIT_CONFIG_NOSYSTEM': '1',

@@ -65,10 +65,10 @@ targets() {
 
 @test "each variable of make dogfood reaches dogfood.sh" {
   run -0 make dogfood SHARDS=4 JOURNEYS=corpus ONLY=@failed TIERS=smoke,core RESUME=latest RETRIES=2 DEADLINE=20m \
-    PRODUCT_PATH=build REPORT_ONLY=1 REQUIRE_ALL=1 RUN_DIR=run KEEP=all SANDBOX=bwrap
+    PRODUCT_PATH=build REPORT_ONLY=1 REQUIRE_ALL=1 RUN_DIR=run KEEP=all SANDBOX=bwrap KNOWN=allow
   assert_called "in $house" '[--shards=4]' '[--only=@failed]' '[--tiers=smoke,core]' '[--resume=latest]' \
     '[--retries=2]' '[--deadline=20m]' '[--product-path=build]' '[--run-dir=run]' '[--keep=all]' '[--sandbox=bwrap]' \
-    '[--report-only]' '[--require-all]' '[corpus]'
+    '[--known=allow]' '[--report-only]' '[--require-all]' '[corpus]'
 }
 
 @test "variables may come from the environment" {
@@ -201,6 +201,8 @@ END
   check_verb '[check]'$'\n''[journeys]' check
   check_verb '[check]'$'\n''[a b]' check 'JOURNEYS=a b'
   check_verb '[graph]'$'\n''[--format=dot]'$'\n''[journeys]' graph FORMAT=dot
+  check_verb '[watch]' watch
+  check_verb $'[watch]\n[--format=json]\n[a run]' watch FORMAT=json 'RUN_DIR=a run'
   check_verb "[plan]
 [--timings=$timings]
 [--shards=2]
@@ -212,6 +214,11 @@ END
 [--timings=$timings]
 [a-journey]
 [journeys]" explain ID=a-journey
+  check_verb $'[trend]\n[--last=5]\n[--format=json]' trend LAST=5 FORMAT=json
+  check_verb $'[compare]\n[--]\n[previous]\n[latest]' compare
+  check_verb $'[compare]\n[--format=markdown]\n[--]\n[a run]\n[b]' compare 'A=a run' B=b FORMAT=markdown
+  check_verb $'[triage]\n[--]\n[latest]' triage
+  check_verb $'[triage]\n[--format=json]\n[--]\n[some]' triage BUNDLE=some FORMAT=json
   check_verb "[new]
 [local images]
 [--corpus=c]" new-journeys 'FEATURE=local images' JOURNEYS=c

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 away_from_home() {
   local name
   repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  for name in $(compgen -e | grep -E '^(XDG_|GIT_|DOGFOOD_|TMUX|MAKE|MFLAGS|PYTHON)'); do unset "$name"; done
+  for name in $(compgen -e | grep -E '^(XDG_|GIT_|DOGFOOD_|TMUX|MAKE|MFLAGS|PYTHON|GITHUB_|CI$)'); do unset "$name"; done
   touch "$BATS_TEST_TMPDIR/no-home-in-tests"
   export HOME=$BATS_TEST_TMPDIR/no-home-in-tests/home
   export XDG_CONFIG_HOME=$HOME XDG_CACHE_HOME=$HOME XDG_DATA_HOME=$HOME XDG_STATE_HOME=$HOME

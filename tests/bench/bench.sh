@@ -23,6 +23,9 @@ main() {
   install_peers
   "$python" "$here/bench_run.py" --peers "$peers/bin" --json "$out/run.json"
   "$python" "$here/bench_plan.py" --json "$out/plan.json"
+  "$python" "$here/bench_live.py" --json "$out/live.json"
+  "$python" "$here/bench_history.py" --json "$out/history.json"
+  "$python" "$here/bench_page.py" --json "$out/page.json"
 }
 
 main "$@"

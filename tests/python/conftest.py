@@ -18,7 +18,7 @@ def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     nowhere.touch()
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(('XDG_', 'GIT_', 'DOGFOOD_', 'TMUX', 'MAKE')):
+            if name.startswith(('XDG_', 'GIT_', 'DOGFOOD_', 'TMUX', 'MAKE', 'GITHUB_')) or name == 'CI':
                 patch.delenv(name)
         patch.setenv('HOME', str(nowhere / 'home'))
         for name in ('CONFIG_HOME', 'CACHE_HOME', 'DATA_HOME', 'STATE_HOME', 'RUNTIME_DIR'):

@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ VERDICTS = ('passed', 'failed', 'infra', 'blocked', 'deferred', 'skipped')
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0 where nobody was wrongly blamed, else 1."""
     asked = _parser().parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and by the runs too
     numbers = [asked.case] if asked.case is not None else range(asked.cases)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix='trust-'))

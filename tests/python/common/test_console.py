@@ -63,7 +63,8 @@ def terminal() -> Iterator[Terminal]:
 def test_what_a_terminal_can_show(
     terminal: Terminal, environment: Mapping[str, str], columns: int, colour: bool
 ) -> None:
-    assert console.console(terminal.file, environment) == Console(terminal.file, columns, colour)
+    cursor = environment.get('TERM', 'dumb') != 'dumb'
+    assert console.console(terminal.file, environment) == Console(terminal.file, columns, colour, cursor)
 
 
 def test_a_terminal_without_a_size_has_eighty_columns() -> None:

@@ -400,3 +400,44 @@ def test_the_lock_of_a_removed_file_keeps_nobody_out(tmp_path: Path) -> None:
     assert files.lock_is_held(path)
     os.close(second)
     assert not files.lock_is_held(path)
+
+
+def test_a_growing_file_is_followed_by_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / 'log'
+    followed = files.Followed(path)
+    assert followed.lines() == ([], False)  # not there yet
+    path.write_bytes(b'one\ntw')
+    assert followed.lines() == ([b'one'], False)
+    assert followed.lines() == ([], False)
+    with path.open('ab') as file:
+        file.write(b'o\n\nthree')
+    assert followed.lines() == ([b'two', b''], False)
+    with path.open('ab') as file:
+        file.write(b'\n')
+    assert followed.lines() == ([b'three'], False)
+
+
+def test_a_followed_file_that_begins_anew_is_read_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / 'log'
+    path.write_bytes(b'{"a":1}\n\0\n{"b":2}\n')
+    followed = files.Followed(path)
+    assert followed.objects() == ([{'a': 1}, {'b': 2}], False)
+    files.heal_jsonl(path)  # replaced as a whole, though it may be as long again by the time one looks
+    with path.open('a') as file:
+        file.write('{"c":3}\n')
+    assert followed.objects() == ([{'a': 1}, {'b': 2}, {'c': 3}], True)
+    os.truncate(path, 8)  # lines that were taken back
+    assert followed.objects() == ([{'a': 1}], True)
+
+
+def test_following_a_file_writes_nothing_and_reads_what_is_torn_only_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / 'log'
+    path.write_bytes(b'{"a":')
+    path.chmod(0o444)
+    before = path.stat()
+    followed = files.Followed(path)
+    assert [followed.objects() for _ in range(3)] == [([], False)] * 3
+    assert (path.stat().st_mtime_ns, path.stat().st_size) == (before.st_mtime_ns, before.st_size)
+    with open(path, 'ab') if os.geteuid() == 0 else open(os.devnull, 'ab') as file:
+        file.write(b'1}\n')
+    assert followed.objects()[0] == ([{'a': 1}] if os.geteuid() == 0 else [])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hack.common import process
-from hack.common.process import Captured, End, Ran, Supervisor
+from hack.common.process import Captured, End, Ran, Scan, Supervisor
 
 OWNER = 'DOGFOOD_TEST=one'
 OTHER = 'DOGFOOD_TEST=two'
@@ -302,7 +302,7 @@ def test_a_flood_keeps_head_and_tail_within_the_limit_and_says_what_was_cut(supe
 
 
 def test_what_is_dropped_is_still_scanned() -> None:
-    captured = Captured(1000, re.compile(b'panic:.*'))
+    captured = Captured(1000, Scan(re.compile(b'panic:.*')))
     for _ in range(100):
         captured.add(b'.' * 99 + b'\n')
     captured.add(b'panic: lost\n')
@@ -310,6 +310,22 @@ def test_what_is_dropped_is_still_scanned() -> None:
         captured.add(b'.' * 99 + b'\n')
     captured.parts()
     assert captured.hits == [b'panic: lost']
+
+
+def test_a_pattern_that_takes_for_ever_is_given_up_and_the_stream_is_taken_all_the_same() -> None:
+    captured = Captured(200_000, Scan(re.compile(b'(?:a|aa)+$')))
+    for _ in range(10):
+        captured.add(b'a' * 100_000 + b'b')
+    head, tail = captured.parts()
+    assert captured.gave_up
+    assert len(head) + len(tail) + captured.dropped == 1_000_010
+
+
+def test_a_scan_looks_for_its_literals_first_and_finds_the_same() -> None:
+    data = b'panic: one, PANIC: two'
+    pattern = re.compile(b'panic: (?:one|two)', re.I)
+    assert [found.group() for found in Scan(pattern, (b'nic', b'NIC')).finditer(data)] == [b'panic: one', b'PANIC: two']
+    assert [*Scan(pattern, (b'no such',)).finditer(data)] == []
 
 
 def test_the_children_of_one_that_ends_during_the_walk_are_found(supervisor: Supervisor) -> None:
@@ -370,7 +386,7 @@ def test_an_enclosure_that_does_not_come_to_stand_leaves_nothing(supervisor: Sup
 def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
     """Wherever it stands: across the end of the head, a later cut, or the beginning of the tail."""
     for before in range(0, 400, 3):
-        captured = Captured(200, re.compile(b'panic:'))
+        captured = Captured(200, Scan(re.compile(b'panic:')))
         data = b'.' * before + b'\nnote: panic: lost\n' + b'.' * (1200 - before)
         for start in range(0, len(data), chunk):
             captured.add(data[start : start + chunk])
@@ -381,14 +397,14 @@ def test_a_match_across_a_cut_is_found_with_its_line(chunk: int) -> None:
 
 
 def test_hits_are_bounded_and_each_stands_once() -> None:
-    captured = Captured(200, re.compile(b'panic:'))
+    captured = Captured(200, Scan(re.compile(b'panic:')))
     for number in range(5000):
         captured.add(b'panic: %d\n' % number)
         captured.add(b'panic: again\n')
     captured.parts()
     assert captured.hits[:3] == [b'panic: 0', b'panic: again', b'panic: 1']
     assert len(captured.hits) == len(set(captured.hits)) == 1000
-    captured = Captured(200, re.compile(b'panic:'))
+    captured = Captured(200, Scan(re.compile(b'panic:')))
     captured.add(b'.' * 1500 + b'panic: far' + b'.' * 1500)
     captured.parts()
     assert captured.hits == [b'.' * 1000 + b'panic: far' + b'.' * 996]
@@ -467,3 +483,16 @@ def test_time_in_which_the_machine_was_too_busy_is_not_the_programs(supervisor: 
         for child in busy:
             child.kill()
             child.wait()
+
+
+def test_small_programs_are_asked_in_the_environment_that_is_given() -> None:
+    asked = (('sh', '-c', 'echo "$GREETING $HOME"'), ('false',), ('no-such-program',))
+    assert process.outputs(asked, 20, {'PATH': os.defpath, 'GREETING': 'hi'}) == ['hi', None, None]
+
+
+def test_as_much_of_an_output_is_kept_as_is_asked_for(supervisor: Supervisor) -> None:
+    argv = ('sh', '-c', 'head -c 3000000 /dev/zero')
+    for keep, dropped in ((1 << 20, 3_000_000 - (1 << 20)), (1 << 22, 0)):
+        ran = supervisor.run(argv, cwd='/', env={'PATH': os.defpath}, seconds=60, owner=OWNER, keep_bytes=keep)
+        assert sum(map(len, ran.out.parts())) + ran.out.dropped == 3_000_000
+        assert ran.out.dropped == dropped

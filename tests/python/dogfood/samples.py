@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hack.dogfood import bundle
 from hack.dogfood.rundir import RunDir
 
 RUN: Mapping[str, Any] = {
@@ -147,3 +148,35 @@ def write_run(
             (folder / 'lock').touch()
             (folder / 'results.jsonl').write_text(''.join(json.dumps(event) + '\n' for event in events))
     return RunDir(path)
+
+
+# -- one of each verdict ----------------------------------------------------------------------
+
+HOSTILE = 'it said \x1b[31m"red"\x07\n| `tick` <script>alert(1)</script> @all [x](y) \u202e ü'
+
+PLAN = plan(
+    ['build,use,use-again', 'lost'],
+    ['daemon,query', 'late'],
+    build={'tier': 'smoke', 'gating': True, 'establishes': ['built']},
+    use={'requires': ['built'], 'feature': 'images & more'},
+    daemon={'tier': 'smoke'},
+    late={'tier': 'deep'},
+)
+
+
+def mixed() -> list[list[dict[str, Any]]]:
+    """One of each verdict, the failed one as hostile as it can be."""
+    flaky = judged('build', flaky=True, attempts=2, strength='exit-only', findings=[{**FINDING, 'attempt': 1}])
+    failed = judged('use', 'failed', chain='build', cause=HOSTILE, findings=[{**FINDING, 'observed': HOSTILE}])
+    leak = {'event': 'chain-end', 'chain': 'build', 'chain_attempt': 1, 'leaks': ['redis-server (pid 4711)']}
+    skipped = record('daemon', 'skipped', 2, cause='needs redis-server, which is not installed')
+    blocked = record('query', 'blocked', 2, 'daemon', root='daemon', cause='daemon is skipped')
+    deferred = record('late', 'deferred', 2, root='build', cause='the smoke gate build did not pass')
+    return [
+        [shard_start(), *flaky, *failed, *judged('use-again', chain='build', steps=[dict(STEP)]), leak, start('lost')],
+        [shard_start(2), *map(result, (skipped, blocked, deferred)), shard_end(shard=2)],
+    ]
+
+
+def made(told: list[list[dict[str, Any]]] | None = None, run: Mapping[str, Any] = RUN) -> dict[str, Any]:
+    return bundle.merge(run, PLAN, told or mixed())

@@ -1,10 +1,15 @@
 """Wrong blame that was given once: each run that drew it, and what it comes to now."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from hack.dogfood import workspace
-from tests.python.runs import Place, journey
+from tests.python.runs import Json, Place, journey, need
 
 LIMITED = ('bash', '-c', 'ulimit -f 2048 && exec "$@"', 'bash')
 
@@ -62,3 +67,55 @@ def test_a_folder_that_was_taken_away_and_made_again_by_the_product(place: Place
     done = place.run(journey('read', 'echo it >"$DOGFOOD_DATA_DIR/it"', taken))
     assert done.verdicts == {'read': 'infra'}
     assert 'it is gone' in done.causes['read']
+
+
+@pytest.mark.parametrize(
+    ('expect', 'said'),
+    [
+        ({'stdout': {'matches': '(a+)+$'}}, {}),
+        ({'stdout': {'contains': 'a'}}, {'crash_markers': {'add': ['(a+)+$']}}),
+    ],
+    ids=['matches', 'crash marker'],
+)
+def test_a_pattern_that_takes_for_ever(place: Place, expect: Json, said: Json) -> None:
+    """It would keep the shard from every other journey, deaf to Ctrl-C and to the deadline."""
+    place.corpus(
+        journey('slow', f'echo {"a" * 60}b', expect=expect),
+        journey('next', 'echo a', expect={'stdout': {'equals': 'a'}}),
+        **said,
+    )
+    done = place.run()
+    assert (done.exit, done.verdicts) == (3, {'slow': 'infra', 'next': 'passed'})
+    assert 'regular expressions' in done.causes['slow']
+
+
+def test_a_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> None:
+    """Whose memory it was, nobody can tell; who kills itself, or is killed later, is the product all the same."""
+    with limited_memory('150M') as before:
+        done = place.run(
+            journey('hungry', 'head -c 400M /dev/zero | tail -c 300M | wc -c', timeout='30s'),
+            journey('killed', 'kill -KILL $$'),
+            before=before,
+            shards=1,
+        )
+    assert done.verdicts == {'hungry': 'infra', 'killed': 'failed'}
+    assert 'want of memory' in done.causes['hungry']
+
+
+@contextmanager
+def limited_memory(limit: str) -> Iterator[tuple[str, ...]]:
+    """What starts a program in a control group of its own; skips where none can be made."""
+    roots = [Path('/sys/fs/cgroup/memory'), Path('/sys/fs/cgroup')]
+    root = next((root for root in roots if (root / 'cgroup.procs').exists()), roots[-1])
+    group = root / f'dogfood-test-{os.getpid()}'
+    try:
+        group.mkdir()
+    except OSError as error:
+        need(f'a control group: {error}', False)
+    try:
+        knob = next((name for name in ('memory.limit_in_bytes', 'memory.max') if (group / name).exists()), None)
+        need('a control group that limits memory', knob is not None)
+        (group / str(knob)).write_text(limit)
+        yield ('bash', '-c', f'echo $$ >{group}/cgroup.procs && exec "$@"', 'bash')
+    finally:
+        group.rmdir()

@@ -1,7 +1,6 @@
 """Tables: what was expected and seen → the findings, word for word."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hack.dogfood.model import Expect, Feature, FileCheck, Finding, FindingKind,
 from hack.dogfood.oracles import FileSeen, Seen, Text
 
 FEATURE = Feature('shop', 'shop.yaml')
-CRASHES = oracles.crash_pattern(())
+CRASHES = oracles.crash_scan(())
 REFUSAL = 'a refusal: an exit status other than 0, 126 and 127, no death by a signal'
 CUT = '\n[… 10 bytes were cut here …]\n'
 UNSURE = '10 bytes of standard output were cut, what is left does not tell: '
@@ -141,7 +140,7 @@ def test_honest_words_are_no_crash(line: str) -> None:
 
 
 def test_a_corpus_adds_markers_that_are_taken_line_by_line() -> None:
-    crashes = oracles.crash_pattern(('^BUG: ', 'ooops|aaargh'))
+    crashes = oracles.crash_scan(('^BUG: ', 'ooops|aaargh'))
     for raw in (b'ok\nBUG: 7\n', b'well, ooops\n', b'aaargh'):
         found = oracles.findings(Expect(), Seen(0, 0.1, err=Text(raw)), crashes)
         assert short(found) == [
@@ -149,6 +148,13 @@ def test_a_corpus_adds_markers_that_are_taken_line_by_line() -> None:
         ]
     assert oracles.findings(Expect(), Seen(0, 0.1, err=Text(b'no BUG: here')), crashes) == []
     assert oracles.findings(Expect(), Seen(0, 0.1, out=Text(b'panic: x')), crashes) != []
+
+
+@pytest.mark.parametrize('own', [(), ('OUCH',), ('^OUCH: \\d',)])
+@pytest.mark.parametrize('line', ['panic: x', 'ERROR: AddressSanitizer', 'OUCH: 7', 'well'])
+def test_what_is_looked_for_first_stands_in_every_match(own: tuple[str, ...], line: str) -> None:
+    scan = oracles.crash_scan(own)
+    assert [found.group() for found in scan.finditer(line.encode())] == scan.pattern.findall(line.encode())
 
 
 PANIC = Text(b'a\npanic: disk on fire\npanic: again\n')
@@ -373,36 +379,7 @@ def test_what_is_nested_deeper_than_can_be_read_is_no_json() -> None:
     assert (kind, expected[:30]) == ('stdout', 'standard output is JSON (maxim')
 
 
-@pytest.mark.parametrize(
-    ('path', 'keys'),
-    [
-        ('a', ['a']),
-        ('a.b[0]', ['a', 'b', 0]),
-        ('[3].a b[-1][2]', [3, 'a b', -1, 2]),
-        ('0.1', ['0', '1']),
-    ],
-)
-def test_json_path(path: str, keys: list[str | int]) -> None:
-    assert oracles.json_path(path) == keys
-
-
-@pytest.mark.parametrize(
-    'path', ['', '.', 'a.', '.a', 'a..b', 'a[', 'a[]', 'a[x]', 'a[0]b', 'a]', '[0', 'a.[0]', 'a[--1]']
-)
-def test_no_json_path(path: str) -> None:
-    with pytest.raises(ValueError, match=f'^not a path like a\\.b\\[0\\]: {re.escape(repr(path))}$'):
-        oracles.json_path(path)
-
-
 KEYS = st.text(st.characters(exclude_characters='.[]', exclude_categories=['Cs']), min_size=1)
-
-
-@given(st.lists(KEYS | st.integers(), min_size=1))
-def test_json_paths_that_are_written_down_are_read_back(keys: list[str | int]) -> None:
-    path = ''.join(f'[{key}]' if isinstance(key, int) else f'.{key}' for key in keys).removeprefix('.')
-    assert oracles.json_path(path) == keys
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
@@ -492,7 +469,7 @@ def test_everything_that_is_wrong_is_found_in_a_fixed_order() -> None:
     )
     seen = Seen(2, 3, Text(b'x'), Text(b'panic: y'), {'one': FileSeen(False), 'two': FileSeen(True)})
     assert findings(expect, seen) == [
-        ('exit', 'exit 0', 'exit 2'),
+        ('exit', 'exit 0', 'exit 2: panic: y'),
         ('crash', 'no crash marker', 'on standard error: panic: y'),
         ('stdout', 'standard output equals a', 'x'),
         ('stderr', 'standard error equals b', 'panic: y'),
@@ -500,6 +477,26 @@ def test_everything_that_is_wrong_is_found_in_a_fixed_order() -> None:
         ('files', 'two does not exist', 'it exists'),
         ('latency', 'at most 1 s', '3.000 s'),
     ]
+
+
+@pytest.mark.parametrize(
+    ('said', 'observed'),
+    [
+        ('', 'exit 3'),
+        (' \n', 'exit 3'),
+        ('first\nfatal: no such tag\n', 'exit 3: fatal: no such tag'),
+        ('fatal: no such tag\n\n  \n', 'exit 3: fatal: no such tag'),
+        ('/usr/bin/bash: line 12: ./product: Permission denied\n', 'exit 3: ./product: Permission denied'),
+        ('product: bash: line 2: odd', 'exit 3: product: bash: line 2: odd'),
+    ],
+)
+def test_an_exit_status_comes_with_the_last_that_was_said(said: str, observed: str) -> None:
+    assert findings(Expect(), Seen(3, 0.1, err=Text(said.encode()))) == [('exit', 'exit 0', observed)]
+
+
+def test_the_last_words_are_those_of_the_tail() -> None:
+    err = Text(b'head\n', b'tail\n', 10)
+    assert findings(Expect(), Seen(3, 0.1, err=err)) == [('exit', 'exit 0', 'exit 3: tail')]
 
 
 def test_texts_are_shown_masked_and_only_then_shortened() -> None:

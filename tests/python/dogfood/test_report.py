@@ -17,50 +17,25 @@ import pytest
 from hack.common.console import Console, console
 from hack.common.errors import UserError
 from hack.dogfood import bundle, report
+from tests.python import runs
 from tests.python.dogfood.samples import (
     FINDING,
+    HOSTILE,
+    PLAN,
     RUN,
-    STEP,
     judged,
+    made,
+    mixed,
     plan,
     record,
     result,
     shard_end,
     shard_start,
-    start,
     write_run,
 )
 
 REPOSITORY = Path(report.__file__).resolve().parents[2]
-HOSTILE = 'it said \x1b[31m"red"\x07\n| `tick` <script>alert(1)</script> @all [x](y) \u202e ü'
 NEUTRAL = r'it said \x1b[31m"red"\x07\n| `tick` <script>alert(1)</script> @all [x](y) \u202e ü'
-
-PLAN = plan(
-    ['build,use,use-again', 'lost'],
-    ['daemon,query', 'late'],
-    build={'tier': 'smoke', 'gating': True, 'establishes': ['built']},
-    use={'requires': ['built'], 'feature': 'images & more'},
-    daemon={'tier': 'smoke'},
-    late={'tier': 'deep'},
-)
-
-
-def mixed() -> list[list[dict[str, Any]]]:
-    """One of each verdict, the failed one as hostile as it can be."""
-    flaky = judged('build', flaky=True, attempts=2, strength='exit-only', findings=[{**FINDING, 'attempt': 1}])
-    failed = judged('use', 'failed', chain='build', cause=HOSTILE, findings=[{**FINDING, 'observed': HOSTILE}])
-    leak = {'event': 'chain-end', 'chain': 'build', 'chain_attempt': 1, 'leaks': ['redis-server (pid 4711)']}
-    skipped = record('daemon', 'skipped', 2, cause='needs redis-server, which is not installed')
-    blocked = record('query', 'blocked', 2, 'daemon', root='daemon', cause='daemon is skipped')
-    deferred = record('late', 'deferred', 2, root='build', cause='the smoke gate build did not pass')
-    return [
-        [shard_start(), *flaky, *failed, *judged('use-again', chain='build', steps=[dict(STEP)]), leak, start('lost')],
-        [shard_start(2), *map(result, (skipped, blocked, deferred)), shard_end(shard=2)],
-    ]
-
-
-def made(told: list[list[dict[str, Any]]] | None = None, run: Mapping[str, Any] = RUN) -> dict[str, Any]:
-    return bundle.merge(run, PLAN, told or mixed())
 
 
 def crowd(count: int, *odd: dict[str, Any], **said: Any) -> dict[str, Any]:
@@ -71,7 +46,7 @@ def crowd(count: int, *odd: dict[str, Any], **said: Any) -> dict[str, Any]:
     return bundle.merge(RUN, plan([*names, *(one['id'] for one in odd)]), [told])
 
 
-def shown(said: Mapping[str, Any], run_dir: str = '.dogfood/runs/x') -> str:
+def shown(said: Mapping[str, Any], run_dir: str | Path = '.dogfood/runs/x') -> str:
     pipe = io.StringIO()
     report.show(said, Path(run_dir), Console(pipe))
     return pipe.getvalue()
@@ -148,9 +123,12 @@ def test_the_table_in_a_pipe_is_whole_and_the_worst_is_last() -> None:
         '  make dogfood ONLY=lost',
         '  make dogfood ONLY=query',
         '  make dogfood ONLY=late',
+        'to measure what was not measured:',
+        '  make dogfood RESUME=.dogfood/runs/x',
         '',
         'The product failed 1 of 7 journeys; the harness could not measure 1 journey; 2 blocked or deferred.',
         'bundle: .dogfood/runs/x/bundle.json',
+        'report: .dogfood/runs/x/report.html',
         '',
     ]
 
@@ -189,6 +167,21 @@ def test_a_long_list_of_commands_is_cut_and_says_so() -> None:
     text = shown(crowd(0, *(record(f'bad-{number}', 'failed') for number in range(30))))
     assert text.count('make dogfood ONLY=bad-') == 20
     assert '(and 10 more likewise; what failed: make dogfood ONLY=@failed)' in text
+
+
+def test_the_commands_are_for_the_folder_they_are_read_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a submodule the toolkit has no Makefile where its caller stands."""
+    monkeypatch.chdir(runs.HOUSE.parent)
+    text = shown(made())
+    assert f'\n  make -C {runs.HOUSE.name} dogfood ONLY=use\n' in text
+    assert f'\n  make -C {runs.HOUSE.name} dogfood RESUME=' in text
+
+
+def test_where_the_chains_folders_are_is_said_where_some_were_kept(tmp_path: Path) -> None:
+    (tmp_path / 'chains').mkdir()
+    assert 'left behind' not in shown(made(), tmp_path)
+    (tmp_path / 'chains/build').symlink_to(tmp_path)
+    assert f'what their chains left behind:\n  {tmp_path}/chains\n' in shown(made(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +264,13 @@ def test_a_run_directory_that_cannot_be_written_is_broken_and_no_traceback(tmp_p
     assert os.listdir(tmp_path) == ['bundle.json']
 
 
+def test_causes_far_fewer_than_what_they_broke_are_worth_a_note() -> None:
+    alike = [record(f'a-{number}', 'failed', findings=[dict(FINDING)]) for number in range(7)]
+    assert 'note: 1 cause behind what did not pass (make triage)\n' in shown(crowd(1, *alike))
+    assert 'make triage' not in shown(crowd(1, *alike[:3]))
+    assert '<details><summary>1 cause</summary>' in report.summary(crowd(1, *alike))
+
+
 def test_junit_counts_as_the_bundle_does() -> None:
     root = ElementTree.fromstring(report.junit(made()).encode())
     assert [suite.get('name') for suite in root] == ['images', 'images & more']
@@ -295,6 +295,7 @@ def test_junit_counts_as_the_bundle_does() -> None:
         'late': [('skipped', 'deferred', 'the smoke gate build did not pass')],
     }
     properties = {item.get('name'): item.get('value') for item in cases['build'].iter('property')}
+    assert str(properties.pop('fingerprint')).startswith('stdout-')
     assert properties == {'tier': 'smoke', 'chain': 'build', 'shard': '1', 'flaky': 'true', 'strength': 'exit-only'}
     assert (cases['use'].get('file'), cases['use'].get('line'), cases['use'].get('time')) == (
         'journeys/images.yaml',

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +72,7 @@ def test_a_step_sees_exactly_the_allow_list(place: Place) -> None:
         'XDG_RUNTIME_DIR': f'{chain}/tmp',
         'GIT_CEILING_DIRECTORIES': chain,
         'GIT_CONFIG_NOSYSTEM': '1',
+        'SHELL': shutil.which('bash'),
         'DOGFOOD_DATA_DIR': f'{chain}/data',
         'DOGFOOD_CHAIN': 'look',
         'DOGFOOD_SANDBOX_PREFIX': seen['DOGFOOD_SANDBOX_PREFIX'],

@@ -19,6 +19,7 @@ from hack.common import files, process
 from hack.common.process import End, Ran, Supervisor
 from hack.dogfood import attempt, chains, sandbox, start, workspace
 from hack.dogfood.attempt import Shell
+from hack.dogfood.machine import Memory
 from hack.dogfood.model import Capability, Corpus, Expect, Feature, FileCheck, Journey, Options, Step, TextCheck
 from hack.dogfood.rundir import RunDir
 from hack.dogfood.secrets import Mask
@@ -378,7 +379,8 @@ def journey(id: str, *steps: str | Step, **said: Any) -> Journey:
 
 
 def judgement(box: Box, tmp_path: Path, one: Journey) -> tuple[str, str]:
-    shell = Shell(box.supervisor, 'bash', box.space, box.environment, float('inf'), tmp_path, Mask({}), box.sandbox)
+    never = float('inf')
+    shell = Shell(box.supervisor, 'bash', box.space, box.environment, never, tmp_path, Mask({}), Memory(), box.sandbox)
     workspace.enter(box.space, one.id, 1)
     judged = attempt.perform(shell, one, FEATURE, 1, {}, []).judgement
     return judged.verdict, judged.cause

@@ -47,13 +47,14 @@ def test_where_things_are() -> None:
 
 
 def test_the_environment_is_built_from_nothing() -> None:
-    base = workspace.base_environment('/usr/bin:/bin', None)
+    base = workspace.base_environment('/usr/bin:/bin', None, '/usr/bin/bash')
     assert workspace.chain_environment(base, Workspace('/tmp/d/7', 'chain-a', 2, 'df-x-7-', '/run/capabilities')) == {
         'PATH': f'/usr/bin:/bin:{workspace.TOOLS}',
         'LANG': 'C.UTF-8',
         'TZ': 'UTC',
         'TERM': 'dumb',
         'GIT_CONFIG_NOSYSTEM': '1',
+        'SHELL': '/usr/bin/bash',
         'BASH_ENV': workspace.PRELUDE,
         'HOME': '/tmp/d/7/home',
         'TMPDIR': '/tmp/d/7/tmp',
@@ -71,7 +72,7 @@ def test_the_environment_is_built_from_nothing() -> None:
 
 
 def test_a_development_build_comes_first_on_the_path() -> None:
-    assert workspace.base_environment('/bin', '/build')['PATH'] == f'/build:/bin:{workspace.TOOLS}'
+    assert workspace.base_environment('/bin', '/build', '/bin/bash')['PATH'] == f'/build:/bin:{workspace.TOOLS}'
 
 
 def test_the_tools_of_a_step_are_there_and_can_be_run() -> None:

@@ -1,0 +1,105 @@
+"""Reads the events that agents print, in either spelling: `{type, item}` or `{id, msg: {type}}`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Event = Mapping[str, Any]
+
+
+class Command(NamedTuple):
+    """What one event says of a command; None where it does not say."""
+
+    command: str
+    output: str = ''
+    status: str | None = None
+    exit_code: int | None = None
+
+
+def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """The events of a program's output, one JSON object a line; and the lines that hold none, but something."""
+    events, bad = [], []
+    for line in filter(None, (line.strip() for line in stdout.split(b'\n'))):
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):  # also bytes that are no text
+            event = None
+        if isinstance(event, dict):
+            events.append(event)
+        else:
+            bad.append(line.decode('utf-8', 'backslashreplace'))
+    return tuple(events), tuple(bad)
+
+
+def kinds(event: Event) -> set[str]:
+    """What the event counts as: its type, `item.T` and `msg.T`."""
+    found = {event.get('type')}
+    found |= {f'{key}.{inner["type"]}' for key in ('item', 'msg') if (inner := _inner(event, key)).get('type')}
+    return {kind for kind in found if isinstance(kind, str)}
+
+
+def thread_id(events: Sequence[Event]) -> str | None:
+    """The session that a later turn resumes: what the first event that names one says."""
+    for event in events:
+        message = _inner(event, 'msg')
+        value = event.get('thread_id') if event.get('type') == 'thread.started' else message.get('session_id')
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def messages(events: Sequence[Event]) -> list[str]:
+    """What the assistant said, whole messages only."""
+    return list(_messages(events))
+
+
+def _messages(events: Sequence[Event]) -> Iterator[str]:
+    for event in events:
+        item, message = _inner(event, 'item'), _inner(event, 'msg')
+        if event.get('type') == 'item.completed' and item.get('type') in ('agent_message', 'assistant_message'):
+            yield str(item.get('text', ''))
+        elif message.get('type') == 'agent_message':
+            yield str(message.get('message', ''))
+
+
+def commands(events: Sequence[Event]) -> list[Command]:
+    """What the events say of commands, one entry for each event; its end carries what its begin was."""
+    return list(_commands(events))
+
+
+def _commands(events: Sequence[Event]) -> Iterator[Command]:
+    begun: dict[Any, str] = {}
+    for event in events:
+        item, message = _inner(event, 'item'), _inner(event, 'msg')
+        if item.get('type') == 'command_execution':
+            yield _command(_line(item.get('command')), item)
+        elif message.get('type') == 'exec_command_begin':
+            begun[message.get('call_id')] = _line(message.get('command'))
+            yield _command(begun[message.get('call_id')], message)
+        elif message.get('type') == 'exec_command_end':
+            yield _command(begun.get(message.get('call_id'), ''), message)
+
+
+def _command(line: str, said: Event) -> Command:
+    whole = said.get('aggregated_output')
+    output = whole if whole is not None else f'{said.get("stdout") or ""}{said.get("stderr") or ""}'
+    status, code = said.get('status'), said.get('exit_code')
+    if status is None and code is not None:
+        status = 'failed' if code else 'completed'
+    return Command(line, str(output), status, code)
+
+
+def _line(command: Any) -> str:
+    return ' '.join(map(str, command)) if isinstance(command, list) else str(command or '')
+
+
+def usage(events: Sequence[Event]) -> Mapping[str, Any]:
+    """The last numbers of tokens that were told; empty where none were."""
+    told: list[Any] = [event.get('usage') for event in events]
+    told += [info.get('total_token_usage') for event in events if (info := _inner(_inner(event, 'msg'), 'info'))]
+    return next((numbers for numbers in reversed(told) if isinstance(numbers, dict)), {})
+
+
+def _inner(event: Event, key: str) -> Event:
+    value = event.get(key)
+    return value if isinstance(value, dict) else {}
