@@ -88,10 +88,10 @@ def compare(
         newly_flaky=where(lambda one: one.journey in flaky or (is_same_revision and _contradicts(one))),
         slower=tuple(_slower(old, new, past, timed)),
         newly_passed=where(lambda one: one.after == 'passed' and one.before not in ('passed', '')),
-        new=where(lambda one: not one.before),
-        gone=where(lambda one: not one.after),
+        new=where(lambda one: not one.before and not _is_part(before)),
+        gone=where(lambda one: not one.after and not _is_part(after)),
         common=len(where(lambda one: one.before in _MEASURED and one.after in _MEASURED)),
-        complaints=(*_complaints(before), *_complaints(after)),
+        complaints=(*_complaints(before, 'new'), *_complaints(after, 'gone')),
     )
 
 
@@ -140,10 +140,20 @@ def _unknown(bundle: Json) -> dict[str, str]:
     return {one['id']: str(one['verdict']) for one in bundle['journeys'] if one['verdict'] not in VERDICTS}
 
 
-def _complaints(bundle: Json) -> list[str]:
+def _is_part(bundle: Json) -> bool:
+    """Whether the run was asked for a part of its corpus: a journey it does not have may be there all the same."""
+    return bool((bundle['run'].get('options') or {}).get('in_part'))
+
+
+def _complaints(bundle: Json, absent: str) -> list[str]:
+    run = bundle['run']['id']
+    part = [f'{run}: ran a part of its corpus (ONLY, TIERS), so nothing is told to be {absent}']
     return [
-        f'{bundle["run"]["id"]}: {journey} has the unknown verdict {verdict[:40]!r} (left out)'
-        for journey, verdict in _unknown(bundle).items()
+        *(part if _is_part(bundle) else ()),
+        *(
+            f'{run}: {journey} has the unknown verdict {verdict[:40]!r} (left out)'
+            for journey, verdict in _unknown(bundle).items()
+        ),
     ]
 
 

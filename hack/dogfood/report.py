@@ -350,7 +350,7 @@ def _finding(finding: Json) -> str:
     where = [f'{key} {finding[key]}' for key in ('attempt', 'step') if finding.get(key)]
     evidence = f'\n  evidence: {finding["evidence"]}' if finding['evidence'] else ''
     head = ': '.join((*where, finding['kind']))
-    return f'{head}\n  expected: {finding["expected"]}\n  observed: {finding["observed"]}{evidence}'
+    return f'{head}\n  expected: {finding["expected"]}\n  observed: {finding["observed"] or "(nothing)"}{evidence}'
 
 
 def summary(bundle: Json, graph: str = '') -> str:

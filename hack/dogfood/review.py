@@ -16,12 +16,13 @@ from hack.dogfood.decisions import Decision
 Json = Mapping[str, Any]
 
 _SHOWN: Final = 160  # characters of a message in a table
+_NAMED: Final = 3  # journeys of a cause; --format json has all
 _STYLES: Final = {'product': 'bold red', 'harness': 'magenta', 'flaky': 'yellow', 'need': 'cyan'}
 _COLUMNS: Final = (
     Column('cause'),
     Column('blames'),
-    Column('journeys', right=True),
-    Column('waiting', right=True),
+    Column('journeys'),
+    Column('waiting'),
     Column('decided'),
     Column('step and message'),
 )
@@ -163,8 +164,13 @@ def _row(cause: Json) -> Row:
     what = ': '.join(filter(None, (' '.join(cause['step'].split()), cause['message'])))
     shown = what if len(what) <= _SHOWN else what[: _SHOWN - 1] + '…'
     decided = triage.in_words(cause['decision']) if cause['decision'] else '-'
-    counts = str(len(cause['journeys'])), str(len(cause['waiting']))
-    return Row([cause['fingerprint'], cause['blames'], *counts, decided, shown], _STYLES.get(cause['blames'], ''))
+    names = _named(cause['journeys']), _named(cause['waiting'])
+    return Row([cause['fingerprint'], cause['blames'], *names, decided, shown], _STYLES.get(cause['blames'], ''))
+
+
+def _named(journeys: Sequence[str]) -> str:
+    more = [f'and {len(journeys) - _NAMED} more'] if len(journeys) > _NAMED else []
+    return ', '.join([*journeys[:_NAMED], *more]) or '-'
 
 
 def _conclude(said: Json, review: Json, shown: Console) -> None:

@@ -19,7 +19,7 @@ Blame = Literal['product', 'harness', 'flaky', 'need']
 # One that is `real`, or that users do not find their way around, is to be mended; it fails the run.
 ALLOWED: Final = frozenset(('intended', 'self-inflicted'))
 _BLAMES: Final[tuple[Blame, ...]] = ('product', 'harness', 'flaky', 'need')
-_MESSAGE: Final = 500  # characters
+_MESSAGE: Final = 500  # characters that are shown; the fingerprint is of all
 _WAITING: Final = ('blocked', 'deferred')
 
 # What differs between two runs of the same thing, each with what stands for it, in the order they are looked for.
@@ -45,7 +45,7 @@ class Cause(NamedTuple):
     blames: Blame  # product: some journey failed of it; harness: infra; flaky: all passed in the end; need: skipped
     kind: str  # of its findings, or `skipped` or `flaky`
     step: str  # the text of the step; empty where it was in none
-    message: str  # normalised
+    message: str  # normalised, no longer than is shown
     journeys: tuple[str, ...]  # where it was found
     waiting: tuple[str, ...]  # blocked or deferred because of them
 
@@ -63,7 +63,7 @@ def normalised(text: str) -> str:
     """
     for pattern, sign in _MASKS:
         text = pattern.sub(sign, text)
-    return text.strip()[:_MESSAGE]
+    return text.strip()
 
 
 def fingerprint(kind: str, step: str, message: str) -> str:
@@ -177,4 +177,5 @@ def _cause(key: _Key, journeys: Sequence[Json], waiting: Iterable[str]) -> Cause
     verdicts = {journey['verdict'] for journey in journeys}
     named: tuple[tuple[str, Blame], ...] = (('failed', 'product'), ('infra', 'harness'), ('passed', 'flaky'))
     blames: Blame = next((blame for verdict, blame in named if verdict in verdicts), 'need')
-    return Cause(fingerprint(*key), blames, *key, tuple(journey['id'] for journey in journeys), tuple(waiting))
+    told = key._replace(message=key.message[:_MESSAGE])
+    return Cause(fingerprint(*key), blames, *told, tuple(journey['id'] for journey in journeys), tuple(waiting))

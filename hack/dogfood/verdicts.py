@@ -259,7 +259,7 @@ def in_words(finding: Finding) -> str:
     observed = finding['observed']
     if finding['kind'] in ('stdout', 'stderr'):
         observed = observed.removesuffix('\n')  # that every command ends its last line is not worth a sign
-    return f'expected {_short(finding["expected"])}, observed {_short(observed)}'
+    return f'expected {_short(finding["expected"])}, observed {_short(observed) or "(nothing)"}'
 
 
 def _short(text: str) -> str:

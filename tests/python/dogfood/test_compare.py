@@ -47,6 +47,17 @@ def test_each_change_is_told_as_what_it_is(before: str, after: str) -> None:
     assert found.exit == (1 if wanted['newly_failed'] else 3 if wanted['unmeasured'] else 0)
 
 
+def test_what_a_part_of_the_corpus_left_out_is_neither_new_nor_gone() -> None:
+    whole = a_bundle('A', a='passed', b='passed', c='passed')
+    part = a_bundle('B', a='failed', d='passed')
+    part['run']['options'] = {'in_part': True}
+    fewer, more = compared(whole, part), compared(part, whole)
+    assert (names(fewer.gone), names(fewer.new), names(fewer.newly_failed)) == ([], ['d'], ['a'])
+    assert (names(more.gone), names(more.new), names(more.newly_passed)) == (['d'], [], ['a'])
+    assert fewer.complaints == ('B: ran a part of its corpus (ONLY, TIERS), so nothing is told to be gone',)
+    assert more.complaints == ('B: ran a part of its corpus (ONLY, TIERS), so nothing is told to be new',)
+
+
 def test_what_has_nothing_in_common_cannot_be_compared() -> None:
     found = compared(a_bundle('A', a='passed', c='skipped'), a_bundle('B', b='passed', c='passed'))
     assert found.exit == 3

@@ -366,6 +366,11 @@ def test_the_end_of_a_streams_last_line_is_not_shown(kind: FindingKind, shown: s
     assert verdicts.in_words(finding(kind, 'c\n', 'a\nb\n')) == f'expected c↵, observed {shown}'
 
 
+@pytest.mark.parametrize('nothing', ['', '\n'])
+def test_that_nothing_was_observed_is_said(nothing: str) -> None:
+    assert verdicts.in_words(finding('stdout', 'c', nothing)) == 'expected c, observed (nothing)'
+
+
 @pytest.mark.parametrize(('limit', 'words'), [(60.0, '60'), (0.29385, '0.294'), (1234.5678, '1234.57'), (0.0, '0')])
 def test_limits_are_told_to_the_millisecond(limit: float, words: str) -> None:
     judged = verdicts.of_step(seen(End.TIMED_OUT, None)._replace(limit=limit), ())
