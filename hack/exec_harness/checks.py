@@ -99,8 +99,16 @@ def _traffic(expect: Expect, observed: Observed) -> Iterator[Finding]:
 
 
 def _egress(expect: Expect, observed: Observed) -> Iterator[Finding]:
-    for host in observed.egress or ():
-        yield Finding('egress', 'isolation', 'nothing but loopback is talked to', host)
+    """Nobody is reached for but those that the scenario expects, and these are."""
+    if observed.egress is None:
+        return
+    for host in observed.egress:
+        if host not in expect.egress:
+            yield Finding('egress', 'isolation', 'nothing but loopback is talked to', host)
+    for number, host in enumerate(expect.egress):
+        if host not in observed.egress:
+            seen = ', '.join(observed.egress) or 'nobody was'
+            yield Finding('egress', f'expect.egress[{number}]', f'{host} is reached for', seen)
 
 
 # -- texts ---------------------------------------------------------------------------------

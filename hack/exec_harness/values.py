@@ -173,6 +173,7 @@ def _expect(raw: Raw, folder: Path) -> Expect:
         event_count_any=_any_counts(raw.get('event_count_any', ())),
         responses=tuple(map(_request, raw.get('responses', ()))),
         function_call_outputs=tuple(map(_output, raw.get('function_call_outputs', ()))),
+        egress=tuple(raw.get('egress', ())),
         requests_match=folder / raw['requests_match'] if 'requests_match' in raw else None,
         **_some(raw, 'returncode', 'responses_request_count'),
     )

@@ -151,6 +151,20 @@ def test_egress_is_a_failure_that_names_the_host(egress: tuple[str, ...] | None,
     assert [finding.observed for finding in found] == list(egress or ())
 
 
+@pytest.mark.parametrize(
+    ('egress', 'claims'),
+    [
+        (('a.example', 'b.example:80'), []),
+        (('a.example',), ['expect.egress[1]']),
+        (('a.example', 'b.example:80', 'c.example'), ['isolation']),
+        ((), ['expect.egress[0]', 'expect.egress[1]']),
+    ],
+)
+def test_egress_that_is_expected_is_held_to_it_exactly(egress: tuple[str, ...], claims: list[str]) -> None:
+    found = checks.check(Expect(egress=('a.example', 'b.example:80')), observed(egress=egress))
+    assert [finding.claim for finding in found] == claims
+
+
 # -- each expectation: what holds, what does not -------------------------------------------
 
 GH = ({'argv': ['issue', 'list', '--limit', '3']}, {'argv': ['repo', 'view']})

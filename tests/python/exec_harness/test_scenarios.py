@@ -149,6 +149,7 @@ EXPECT = Expect(
     responses=(RequestExpect(-1, 'input', ('a', 'b'), ('c',), {'d': 2}, 0),),
     function_call_outputs=(OutputExpect(1, 'c1', ('a',), ('b', 'c'), ('d',)),),
     requests_match=Path('golden/every-key.json'),
+    egress=('mainland.example',),
 )
 
 
