@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # Values reach the scripts by the environment, as they were typed: make expands nothing in them, no recipe holds them.
 VARIABLES := SHARDS JOURNEYS ONLY TIERS RESUME RETRIES DEADLINE PRODUCT_PATH REPORT_ONLY REQUIRE_ALL RUN_DIR KEEP \
-  SANDBOX FORMAT ID FEATURE PYTHON KNOWN LAST A B BUNDLE
+  SANDBOX FORMAT ID FEATURE PYTHON KNOWN LAST A B BUNDLE CONFIG
 $(foreach name,$(VARIABLES),$(eval override export $(name) := $$(value $(name))))
 # A misspelt one would be no variable of ours, and the run another one than was asked for. (A make above this one may
 # have variables of its own.)
@@ -106,6 +106,21 @@ products: ## Install the products that a corpus needs and this machine lacks (ap
 	@$(FROM_CALLER) products
 
 ##@ Agents
+
+.PHONY: agents-up
+agents-up: ## Start the agents of a project that are not up, and their watchdog
+## CONFIG=path               its configuration (default: agents.toml)
+	@$(FROM_CALLER) agents-up
+
+.PHONY: agents-down
+agents-down: ## End the agents of a project
+## CONFIG=path               as for agents-up
+	@$(FROM_CALLER) agents-down
+
+.PHONY: agents-status
+agents-status: ## Print the phase of a project and how its agents are
+## CONFIG=path               as for agents-up
+	@$(FROM_CALLER) agents-status
 
 .PHONY: agents-demo
 agents-demo: ## Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing

@@ -108,6 +108,10 @@ new-journeys() {
 main() {
   local verb=$1 corpus=${JOURNEYS:-journeys} folder
   folder=$(caller_folder)
+  if [[ $verb == agents-* ]]; then # these need nothing installed
+    cd "$folder"
+    exec python3 "$root/hack/orchestrator/run_agents.py" --config "${CONFIG:-agents.toml}" "${verb#agents-}"
+  fi
   "$root/hack/setup.sh" run
   cd "$folder"
   case $verb in
