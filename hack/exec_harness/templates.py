@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -71,28 +71,36 @@ def names(value: Any) -> Iterator[str]:
             yield from names(inner)
 
 
-def misspelt(text: str) -> Iterator[str]:
-    """What is wrong with names in double braces that come near to a known one, in words for people."""
-    for name in _ANY.findall(text):
-        if not _KNOWN.fullmatch(f'{{{{{name}}}}}') and (hint := suggest(name, NAMES)):
-            yield f'unknown name {{{{{name}}}}}{hint}'
+def check_names(document: Document, found: list[Problem]) -> None:
+    """Find names in double braces that come near to a known one; others are a text like any other."""
+    for holder, step in _values(document):
+        for name in _ANY.findall(holder[step]) if isinstance(holder[step], str) else ():
+            if not _KNOWN.fullmatch(f'{{{{{name}}}}}') and (hint := suggest(name, NAMES)):
+                found.append(document.problem(f'unknown name {{{{{name}}}}}{hint}', (step,), within=holder))
 
 
 def write_out_repeats(document: Document, found: list[Problem]) -> None:
     """Replace each `{"$repeat": text, "count": n}` by the text, n times; places stay what they were."""
-    pending: list[tuple[Any, Any]] = [(document.top, 0)]
-    while pending:
-        holder, step = pending.pop()
+    for holder, step in _values(document):
         value = holder[step]
         if isinstance(value, Table) and _REPEAT in value:
             fault = _repeat_fault(value)
-            holder[step] = '' if fault else value[_REPEAT] * value['count']
+            holder[step] = _REPEAT if fault else value[_REPEAT] * value['count']
             if fault:
                 found.append(document.problem(fault, (step,), within=holder))
-        elif isinstance(value, Table):
-            pending += [(value, key) for key in value]
-        elif isinstance(value, Items):
-            pending += [(value, number) for number in range(len(value))]
+
+
+def _values(document: Document) -> Iterator[tuple[Any, Any]]:
+    """Every value, as the list or mapping that holds it and where in there; what is within comes after it."""
+    pending: list[tuple[Any, Any]] = [(document.top, 0)]
+    while pending:
+        holder, step = pending.pop()
+        yield holder, step
+        value = holder[step]
+        steps: Iterable[Any] = (
+            value if isinstance(value, Table) else range(len(value)) if isinstance(value, Items) else ()
+        )
+        pending += [(value, inner) for inner in steps]
 
 
 def _repeat_fault(value: Table) -> str:
