@@ -253,7 +253,7 @@ def _templates(cache: BytecodeCache | None = None) -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update(duration=duration, percent=_percent, short=_short)
-    templates.globals.update(worst_first=WORST_FIRST, signs=_SIGNS, sides=_SIDES)
+    templates.globals.update(worst_first=WORST_FIRST, signs=_SIGNS, sides=_SIDES, page_width=layout.PAGE_WIDTH)
     return templates
 
 
