@@ -25,7 +25,7 @@ from tests.python.dogfood.test_page import crowd  # noqa: E402
 
 PYTHON = REPOSITORY / '.venv/bin/python'
 REPORT = "from hack.dogfood import cli; cli.main(['report'])"
-WITHOUT_PAGE = f'from hack.dogfood import cli; cli._write_page = lambda *_: None; {REPORT}'
+WITHOUT_PAGE = f'from hack.dogfood.verbs import reporting; reporting._write_page = lambda *_: None; {REPORT}'
 SECONDS_TO_SHOW = """act => new Promise(shown => {
     const begun = performance.now();
     new Function(act)();
