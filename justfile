@@ -66,6 +66,31 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @products *variables:
     {{ make }} products "$@"
 
+# Start the agents of a project that are not up, and their watchdog
+[no-cd]
+@agents-up *variables:
+    {{ make }} agents-up "$@"
+
+# End the agents of a project
+[no-cd]
+@agents-down *variables:
+    {{ make }} agents-down "$@"
+
+# Print the phase of a project and how its agents are
+[no-cd]
+@agents-status *variables:
+    {{ make }} agents-status "$@"
+
+# Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
+[no-cd]
+@agents-demo *variables:
+    {{ make }} agents-demo "$@"
+
+# Hold an agent's `exec --json` to its contract, on a fake API; runs land in the caller's .dogfood/
+[no-cd]
+@harness-smoke *variables:
+    {{ make }} harness-smoke "$@"
+
 # Make .venv with all tools; the other verbs do so where it is due
 [no-cd]
 @setup *variables:

@@ -37,6 +37,12 @@ class Row(NamedTuple):
     quiet: tuple[str, ...]  # features that are switched off where it has them
     tools: Mapping[str, Tool]
 
+    def names(self) -> dict[str, str]:
+        """What a scenario calls abstractly: `tool.shell` is the tool's name, `tool.shell.argument` its argument's."""
+        tools = self.tools.items()
+        names = {f'tool.{abstract}': tool.name for abstract, tool in tools}
+        return names | {f'tool.{abstract}.argument': tool.argument for abstract, tool in tools if tool.argument}
+
 
 _PROVIDER: Final = (
     'model_provider="fake"',
@@ -90,10 +96,7 @@ class Agent(NamedTuple):
         return (*settings, *silenced)
 
     def names(self) -> dict[str, str]:
-        """What a scenario calls abstractly: `tool.shell` is the tool's name, `tool.shell.argument` its argument's."""
-        tools = self.row.tools.items()
-        names = {f'tool.{abstract}': tool.name for abstract, tool in tools}
-        return names | {f'tool.{abstract}.argument': tool.argument for abstract, tool in tools if tool.argument}
+        return self.row.names()
 
 
 def ask(binary: Path) -> Agent:

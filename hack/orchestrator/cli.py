@@ -10,8 +10,8 @@ from typing import Any
 
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import agents, phases, sightings, status
-from hack.orchestrator.model import Agent, Config, Sighting, Standing, State
+from hack.orchestrator import agents, migration, phases, sightings, status
+from hack.orchestrator.model import Agent, Config, Standing, State
 from hack.orchestrator.sightings import Project
 
 # What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
@@ -19,7 +19,7 @@ from hack.orchestrator.sightings import Project
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    asked = _parser(whole='status' not in arguments).parse_args(arguments)
+    asked = _parser().parse_args(arguments)
     do: Callable[[argparse.Namespace], int] = asked.do
     return do(asked)
 
@@ -63,11 +63,6 @@ def _status(asked: argparse.Namespace) -> int:
     else:
         _say(*status.lines(here.config, seen, standing, not asked.no_state))
     return Exit.BROKEN if any(one.state is State.UNKNOWN for one in seen.values()) else Exit.GREEN
-
-
-def _standing_and_sightings(config: Config, with_state: bool) -> tuple[Standing, dict[str, Sighting]]:
-    here = sightings.project(config, os.environ)
-    return here.store.standing(config), sightings.sightings(here) if with_state else {}
 
 
 def _validate(asked: argparse.Namespace) -> int:
@@ -271,8 +266,7 @@ def _campaign(asked: argparse.Namespace) -> int:
 # -- the parser ------------------------------------------------------------------------------
 
 
-def _parser(whole: bool) -> argparse.ArgumentParser:
-    """`whole`: with the verbs of a migration, which are many imports."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='run_agents.py', description='Keep the agents of a project up.')
     parser.add_argument('--config', type=Path, default=agents.DEFAULT, help='default: agents.toml')
     verbs = parser.add_subparsers(required=True, metavar='VERB')
@@ -317,8 +311,5 @@ def _parser(whole: bool) -> argparse.ArgumentParser:
     faults.add_argument('faults', type=int, metavar='N')
     faults.add_argument('--seed', type=int, default=0)
     faults.add_argument('--agents', type=int, default=12)
-    if whole:
-        from hack.orchestrator import migration
-
-        migration.add_verbs(verbs, _standing_and_sightings)
+    migration.add_verbs(verbs)
     return parser

@@ -365,13 +365,13 @@ def run(here: Project, standby: bool) -> int:
     """Be the watchdog; raises UserError where there is one already, unless we are to stand by until it ends."""
     supervisor.ensure_ready(here)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the server that we are to bring back takes our terminal with it
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # before the lock, by which we are found and woken
     lock = hold_lock(here, standby)
     if lock is None:
         raise UserError(
             f'{here.config.path}: a watchdog runs already, pid {supervisor.watchdog_pid(here)} (see status)'
         )
     signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGUSR1, lambda *_: None)
     Keeper(here).run()
     return 0
 

@@ -6,66 +6,55 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hack.common import files
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.common.source import load_toml
-from hack.orchestrator import agents, baseline, cutover, parity, rehearsal
+from hack.orchestrator import agents
 from hack.orchestrator.model import Config, Sighting, Standing
 
-# What is known of a project: where it is in its phases, and, unless that is not wanted, what tmux says of its agents.
-Look = Callable[[Config, bool], tuple[Standing, Mapping[str, Sighting]]]
+# What a verb does is imported when it is asked for: this module is loaded by each `status`, too.
+if TYPE_CHECKING:
+    from hack.orchestrator import parity, rehearsal
+
+_Verb = Callable[[argparse.Namespace], int]
 
 
-def add_verbs(verbs: Any, look: Look) -> None:
-    """Add the three to the subparsers of argparse; each sets `do`, which takes what was asked and gives the status."""
-    _add_parity(verbs, look)
-    _add_baseline(verbs, look)
-    _add_cutover(verbs)
-
-
-def _add_parity(verbs: Any, look: Look) -> None:
-    one = _verb(verbs, 'parity', 'compare a staged config with the live one, byte by byte')
+def add_verbs(verbs: Any) -> None:
+    """Add the three to the subparsers of argparse; each sets `do`: from what was asked to the exit status."""
+    one = _verb(verbs, 'parity', 'compare a staged config with the live one, byte by byte; writes nothing', _parity)
     _both(one)
-    one.add_argument('--no-state', action='store_true', help='leave STATE out of the status')
-    one.add_argument('--format', choices=('text', 'json'), default='text')
-    one.set_defaults(do=lambda asked: _parity(asked, look))
-
-
-def _add_baseline(verbs: Any, look: Look) -> None:
-    inner = _verb(verbs, 'baseline', 'record what a live project is made of, and say what has moved').add_subparsers(
-        required=True, metavar='take|check'
-    )
-    take = _verb(inner, 'take', 'write the record')
-    check = _verb(inner, 'check', 'say what differs from the record; exit 1 where something does')
+    one.add_argument('--no-state', action='store_true', help='leave STATE out, and compare in the phase of LIVE')
+    _listing(one)
+    inner = _group(verbs, 'baseline', 'record what a live project is made of, and say what has moved', 'take|check')
+    take = _verb(inner, 'take', 'write the record', _take)
+    take.add_argument('--also', metavar='PATH', action='append', default=[], help='another file, as of the boot chain')
+    check = _verb(inner, 'check', 'say what differs from the record; exit 1 where something does', _check)
+    _listing(check)
     for one in (take, check):
         one.add_argument('file', metavar='FILE', nargs='?', help='the record (default: state/baseline.json of log_dir)')
-    take.add_argument('--also', metavar='PATH', action='append', default=[], help='another file, as of the boot chain')
-    check.add_argument('--format', choices=('text', 'json'), default='text')
-    take.set_defaults(do=lambda asked: _take(asked, look))
-    check.set_defaults(do=lambda asked: _check(asked, look))
-
-
-def _add_cutover(verbs: Any) -> None:
-    inner = _verb(verbs, 'cutover', 'move a live project to a staged config').add_subparsers(
-        required=True, metavar='plan|rehearse'
-    )
-    for name, do, says in (
-        ('plan', _plan, 'write the runbook, rollback included'),
-        ('rehearse', _rehearse, 'carry it out in a scratch copy, killed at every step in turn'),
-    ):
-        one = _verb(inner, name, says)
+    inner = _group(verbs, 'cutover', 'move a live project to a staged config', 'plan|rehearse')
+    plan = _verb(inner, 'plan', 'write the runbook, rollback included', _plan)
+    rehearse = _verb(inner, 'rehearse', 'carry it out in a scratch copy, killed at every step in turn', _rehearse)
+    rehearse.add_argument('--thorough', action='store_true', help='killed before every command')
+    for one in (plan, rehearse):
         _both(one)
         one.add_argument('--boot', metavar='FILE', type=Path, help='the first file of what starts the live project')
         one.add_argument('--fleet', metavar='FILE', type=Path, help='the registry that has the staged project')
-        one.set_defaults(do=do)
 
 
-def _verb(verbs: Any, name: str, says: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=says, description=says.capitalize() + '.')
+def _verb(verbs: Any, name: str, says: str, do: _Verb | None = None) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
+    parser.set_defaults(do=do)
     return parser
+
+
+def _group(verbs: Any, name: str, says: str, choices: str) -> Any:
+    return _verb(verbs, name, says).add_subparsers(required=True, metavar=choices)
+
+
+def _listing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--format', choices=('text', 'json'), default='text')
 
 
 def _both(parser: argparse.ArgumentParser) -> None:
@@ -74,15 +63,27 @@ def _both(parser: argparse.ArgumentParser) -> None:
 
 
 def _load(path: Path) -> Config:
-    return agents.load(path / agents.DEFAULT if path.is_dir() else path)
+    return agents.load((path / agents.DEFAULT if path.is_dir() else path).resolve())
 
 
 def _say(*lines: str) -> None:
     console(sys.stdout, os.environ).say(*lines)
 
 
-def _parity(asked: argparse.Namespace, look: Look) -> int:
-    live, staged = (_view(_load(path), look, not asked.no_state) for path in (asked.live, asked.staged))
+def _look(config: Config, with_state: bool) -> tuple[Standing, Mapping[str, Sighting]]:
+    """Where the project is in its phases, and, unless that is not wanted, how its agents are."""
+    from hack.orchestrator import sightings
+
+    here = sightings.project(config, os.environ)
+    return here.store.standing(config), sightings.sightings(here) if with_state else {}
+
+
+def _parity(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import parity
+
+    live, staged = (_view(_load(path), not asked.no_state) for path in (asked.live, asked.staged))
+    if asked.no_state and live.standing.at < max(1, len(staged.phases)):
+        staged = staged._replace(standing=live.standing)  # where it will be once it is in force
     compared = parity.compare(live, staged)
     if asked.format == 'json':
         _say(json.dumps([one._asdict() for one in compared], ensure_ascii=False, indent=1))
@@ -91,16 +92,22 @@ def _parity(asked: argparse.Namespace, look: Look) -> int:
     return Exit.RED if any(one.difference for one in compared) else Exit.GREEN
 
 
-def _view(config: Config, look: Look, with_state: bool) -> parity.View:
-    standing, sightings = look(config, with_state)
+def _view(config: Config, with_state: bool) -> 'parity.View':
+    from hack.common.source import load_toml
+    from hack.orchestrator import parity
+
+    standing, sightings = _look(config, with_state)
     phases = load_toml(str(config.path)).get('loop', {}).get('phases', [])
     return parity.View(config, phases, standing, sightings if with_state else None)
 
 
-def _take(asked: argparse.Namespace, look: Look) -> int:
+def _take(asked: argparse.Namespace) -> int:
+    from hack.common import files
+    from hack.orchestrator import baseline
+
     config = _load(asked.config)
     path = _record(asked, config)
-    record = baseline.take(config, *look(config, True), [Path(also) for also in asked.also])
+    record = baseline.take(config, *_look(config, True), [Path(also) for also in asked.also])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, record, durable=True)
@@ -110,10 +117,12 @@ def _take(asked: argparse.Namespace, look: Look) -> int:
     return Exit.GREEN
 
 
-def _check(asked: argparse.Namespace, look: Look) -> int:
+def _check(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import baseline
+
     config = _load(asked.config)
     record = baseline.read(_record(asked, config))
-    moved = baseline.moved(record, baseline.again(record, config, *look(config, True)))
+    moved = baseline.moved(record, baseline.again(record, config, *_look(config, True)))
     if asked.format == 'json':
         _say(json.dumps({'taken': record['taken'], 'moved': moved}, ensure_ascii=False, indent=1))
     else:
@@ -126,17 +135,21 @@ def _record(asked: argparse.Namespace, config: Config) -> Path:
 
 
 def _plan(asked: argparse.Namespace) -> int:
+    from hack.orchestrator import cutover
+
     facts = cutover.inspect(_load(asked.live), _load(asked.staged), asked.boot, asked.fleet)
     sys.stdout.write(cutover.markdown(cutover.plan(facts)))
     return Exit.GREEN
 
 
 def _rehearse(asked: argparse.Namespace) -> int:
-    def tell(trial: rehearsal.Trial) -> None:
+    from hack.orchestrator import rehearsal
+
+    def tell(trial: 'rehearsal.Trial') -> None:
         _say(f'{"FAILED" if trial.wrong else "ok":<6}  {trial.killed}', *(f'        {why}' for why in trial.wrong))
 
     given = rehearsal.Given(_load(asked.live), _load(asked.staged), asked.boot, asked.fleet)
-    trials = rehearsal.rehearse(given, tell)
+    trials = rehearsal.rehearse(given, tell, asked.thorough)
     failed = sum(bool(trial.wrong) for trial in trials)
     proof = '; rollback restored the tree each time, and there were never two watchdogs' if not failed else ''
     _say(f'{len(trials)} trials, {failed} failed{proof}')

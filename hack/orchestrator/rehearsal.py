@@ -1,4 +1,4 @@
-"""A cutover carried out in a scratch copy, killed before each of its commands in turn, and rolled back each time.
+"""A cutover carried out in a scratch copy, killed in each of its steps in turn, and rolled back each time.
 
 The copy has every file that the cutover knows of, at the same places below a folder of its own. Its agents are of the
 demo backend and its services sleep: a rehearsal spends nothing, and touches nothing of the live project.
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
-from hack.common.errors import UserError
+from hack.common.errors import Exit, UserError
 from hack.common.source import load_toml
-from hack.orchestrator import agents, baseline, boot, cutover, fleet
+from hack.orchestrator import agents, baseline, boot, cutover, fleet, scratch
 from hack.orchestrator.model import Config
 
 _MARK: Final = 'AGENT_REHEARSAL'
 _SCRIPT_SECONDS: Final = 120.0
+_UP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.005
 _PASSED_ON: Final = ('PATH', 'LANG', 'LC_ALL', 'TZ')
 
@@ -41,11 +42,11 @@ class Given(NamedTuple):
 class Trial(NamedTuple):
     """One kill and what came of it. `wrong` is empty where rollback restored everything."""
 
-    killed: str  # the command it was killed before, or that it was not
+    killed: str  # where
     wrong: tuple[str, ...]
 
 
-class Scratch(NamedTuple):
+class Copy(NamedTuple):
     """A copy to rehearse in: what is at PATH in the world is at `tree`/PATH here."""
 
     folder: Path
@@ -58,14 +59,24 @@ class Scratch(NamedTuple):
         return self.folder / 't'
 
 
-def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
-    """Every trial, told as it ends; nothing of the rehearsal is left, whatever happens."""
+def rehearse(
+    given: Given,
+    tell: Callable[[Trial], None],
+    thorough: bool = False,
+    make_plan: Callable[[cutover.Facts], cutover.Plan] = cutover.plan,
+) -> tuple[Trial, ...]:
+    """Every trial, told as it ends; nothing of the rehearsal is left, whatever happens.
+
+    `thorough`: killed not only in each step, half-way, but before each command. Raises UserError where the live project
+    does not even come up in the copy.
+    """
     folder = Path(tempfile.mkdtemp(prefix='cut-')).resolve()  # short: a Unix socket goes below it
     try:
-        scratch = _copy(folder, given)
-        _run(scratch, ['live up'])
+        copy = _copy(folder, given)
+        if wrong := _run(copy, ['live up']):
+            raise UserError(f'{given.live.path}: does not come up in a copy: {wrong[0]} (see validate)', Exit.BROKEN)
         trials = []
-        for trial in _trials(scratch):
+        for trial in _trials(copy, make_plan(copy.facts), thorough):
             tell(trial)
             trials.append(trial)
         return tuple(trials)
@@ -77,39 +88,43 @@ def rehearse(given: Given, tell: Callable[[Trial], None]) -> tuple[Trial, ...]:
 # -- the copy ----------------------------------------------------------------------------------
 
 
-def _copy(folder: Path, given: Given) -> Scratch:
+def _copy(folder: Path, given: Given) -> Copy:
     tree = folder / 't'
+    facts = cutover.inspect(*given)
+    _fill(tree, given, facts)
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
+    there = Given(
+        agents.load(_at(tree, facts.live.config), environment),
+        agents.load(_at(tree, facts.staged.config), environment),
+        given.boot and _at(tree, given.boot.resolve()),
+        given.registry and _at(tree, given.registry.resolve()),
+    )
+    if there.registry:
+        environment[fleet.FLEET_VARIABLE] = str(there.registry)
+    copied = cutover.inspect(*there)
+    live = copied.live._replace(engine=facts.live.engine)
+    staged = copied.staged._replace(engine=facts.staged.engine)
+    return Copy(folder, there, copied._replace(live=live, staged=staged), environment)
+
+
+def _fill(tree: Path, given: Given, facts: cutover.Facts) -> None:
+    """Write every file that the cutover knows of below the tree."""
     for config in (given.live, given.staged):
         carried = (config.state_dir / name for name in cutover.CARRIED)
         for path in (*baseline.inputs(config)[1:], *(path for path in carried if path.is_file())):
             _place(tree, path, path.read_bytes())
-        _place(tree, config.path, _harmless(tree, config).encode())
-    facts = cutover.inspect(*given)
+        _place(tree, config.path.resolve(), _harmless(tree, config).encode())
     for link in facts.chain:
         lines = link.path.read_text().split('\n')
         lines[link.number - 1] = lines[link.number - 1].replace(link.word, str(_at(tree, link.leads_to)), 1)
         _place(tree, link.path, '\n'.join(lines).encode(), link.path.stat().st_mode)
     if given.registry:
-        _place(tree, given.registry, _registry(tree, given.registry).encode())
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
-    copy = Given(
-        agents.load(_at(tree, given.live.path), environment),
-        agents.load(_at(tree, given.staged.path), environment),
-        given.boot and _at(tree, given.boot),
-        given.registry and _at(tree, given.registry),
-    )
-    if copy.registry:
-        environment[fleet.FLEET_VARIABLE] = str(copy.registry)
-    copied = cutover.inspect(*copy)
-    live, staged = (
-        side._replace(engine=real.engine) for side, real in ((copied.live, facts.live), (copied.staged, facts.staged))
-    )
-    return Scratch(folder, copy, copied._replace(live=live, staged=staged), environment)
+        _place(tree, given.registry.resolve(), _registry(tree, given.registry).encode())
 
 
 def _at(tree: Path, path: Path) -> Path:
-    return tree / path.resolve().relative_to('/')
+    return tree / path.relative_to('/')
 
 
 def _place(tree: Path, path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -156,7 +171,7 @@ def _registry(tree: Path, path: Path) -> str:
     text = path.read_text()
     for project in fleet.load(path).projects:
         if project.folder:
-            place = json.dumps(str(_at(tree, project.folder)))
+            place = json.dumps(str(_at(tree, project.folder.resolve())))
             text = re.sub(rf"""(location\s*=\s*)["']{re.escape(project.location)}["']""", rf'\1{place}', text)
     return text
 
@@ -164,50 +179,59 @@ def _registry(tree: Path, path: Path) -> str:
 # -- trials ------------------------------------------------------------------------------------
 
 
-def _trials(scratch: Scratch) -> Iterator[Trial]:
-    """Killed before each command forward, then not at all, then on the way back from there."""
-    plan = cutover.plan(scratch.facts)
-    forward, back = _commands(plan.forward), _commands(plan.rollback)
-    for number, command in enumerate(forward):
-        yield _trial(scratch, plan, f'forward, before: {command}', [(forward[:number], True)])
-    yield _trial(scratch, plan, 'not killed', [(forward, False)])
-    for number, command in enumerate(back):
-        yield _trial(scratch, plan, f'rollback, before: {command}', [(forward, False), (back[:number], True)])
+def _trials(copy: Copy, plan: cutover.Plan, thorough: bool) -> Iterator[Trial]:
+    """Killed on the way forward, then not at all, then on the way back from there."""
+    forward, back = (list(_points(steps, thorough)) for steps in (plan.forward, plan.rollback))
+    for what, commands in forward:
+        yield _trial(copy, plan, f'killed at: {what}', [(commands, True)])
+    done = (_commands(plan.forward), False)
+    yield _trial(copy, plan, 'not killed', [done])
+    for what, commands in back:
+        yield _trial(copy, plan, f'killed on the way back, at: {what}', [done, (commands, True)])
+
+
+def _points(steps: Sequence[cutover.Step], thorough: bool) -> Iterator[tuple[str, list[str]]]:
+    """Where to be killed, and what has been run by then: before the last command of a step, or before each."""
+    before: list[str] = []
+    for step in steps:
+        last = len(step.commands) - 1
+        for number in range(last + 1) if thorough else (last,):
+            where = step.title if not thorough else f'{step.title}: {step.commands[number]}'
+            yield where, [*before, *step.commands[:number]]
+        before += step.commands
 
 
 def _commands(steps: Sequence[cutover.Step]) -> list[str]:
     return [command for step in steps for command in step.commands]
 
 
-def _trial(scratch: Scratch, plan: cutover.Plan, what: str, parts: Sequence[tuple[list[str], bool]]) -> Trial:
+def _trial(copy: Copy, plan: cutover.Plan, what: str, parts: Sequence[tuple[list[str], bool]]) -> Trial:
     """Run the parts, each killed at its end or not, then roll back; the next trial starts from what that leaves."""
     sides = plan.facts.live, plan.facts.staged
-    before = _tree_hash(scratch)
+    before = _tree_hash(copy)
     wrong: list[str] = []
     with _watched(sides, wrong):
         for commands, killed in parts:
-            wrong += _run(scratch, commands, killed)
-            if not killed:
-                wrong += _undone(scratch)
-        wrong += _run(scratch, _commands(plan.rollback))
-    if _tree_hash(scratch) != before:
+            wrong += _run(copy, commands, killed) or ([] if killed else _undone(copy))
+        wrong += _run(copy, _commands(plan.rollback))
+    if _tree_hash(copy) != before:
         wrong.append('rollback did not restore the tree')
-    if (_watches(sides[0]), _watches(sides[1])) != (True, sides[0].state == sides[1].state):
+    if not _comes_up(sides[0]) or (_watches(sides[1]) and sides[0].state != sides[1].state):
         wrong.append('after rollback, it was not the live watchdog alone that was up')
     return Trial(what, tuple(wrong))
 
 
-def _undone(scratch: Scratch) -> list[str]:
+def _undone(copy: Copy) -> list[str]:
     """What a cutover that ran to its end has not done."""
-    live, staged = scratch.facts.live, scratch.facts.staged
+    live, staged = copy.facts.live, copy.facts.staged
     wrong = []
-    if not _watches(staged):
+    if not _comes_up(staged):
         wrong.append('when all was done, no watchdog was up')
     if _phase(live) != _phase(staged):
         wrong.append('the staged project is in another phase')
-    if scratch.given.boot:
+    if copy.given.boot:
         try:
-            boot.chain(scratch.given.boot, staged.config)
+            boot.chain(copy.given.boot, staged.config)
         except UserError as error:
             wrong.append(str(error))
     return wrong
@@ -218,13 +242,13 @@ def _phase(side: cutover.Side) -> bytes:
     return path.read_bytes().strip() if path.exists() else b''
 
 
-def _run(scratch: Scratch, commands: Sequence[str], killed: bool = False) -> list[str]:
+def _run(copy: Copy, commands: Sequence[str], killed: bool = False) -> list[str]:
     """Run the commands as the runbook has them; what went wrong. `killed`: the shell then kills itself."""
-    text = cutover.script(scratch.facts, [*commands, 'kill -KILL $$'] if killed else commands)
+    text = cutover.script(copy.facts, [*commands, 'kill -KILL $$'] if killed else commands)
     ended = subprocess.run(
         ['bash', '-c', text],
-        cwd=scratch.folder,
-        env=scratch.environment,
+        cwd=copy.folder,
+        env=copy.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -234,6 +258,11 @@ def _run(scratch: Scratch, commands: Sequence[str], killed: bool = False) -> lis
     if ended.returncode == (-signal.SIGKILL if killed else 0):
         return []
     return [f'a command failed: {ended.stdout.decode(errors="replace").strip()[-400:]}']
+
+
+def _comes_up(side: cutover.Side) -> bool:
+    """Whether its watchdog holds its lock; `up` does not wait for that."""
+    return scratch.until(lambda: _watches(side), _UP_SECONDS)
 
 
 def _watches(side: cutover.Side) -> bool:
@@ -264,13 +293,13 @@ def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
         wrong += both
 
 
-def _tree_hash(scratch: Scratch) -> str:
+def _tree_hash(copy: Copy) -> str:
     """Of all files of the copy but what runs leave behind: logs and state, the phase indices excepted."""
-    given = scratch.given
+    given = copy.given
     phase_files = {config.state_dir / name for config in (given.live, given.staged) for name in cutover.CARRIED}
     logs = (given.live.log_dir, given.staged.log_dir)
     seen = []
-    for path in sorted(path for path in scratch.tree.rglob('*') if not path.is_dir()):
+    for path in sorted(path for path in copy.tree.rglob('*') if not path.is_dir()):
         if path in phase_files or not path.is_relative_to(logs[0]) and not path.is_relative_to(logs[1]):
             seen.append(f'{path} {path.stat().st_mode:o} {files.sha256(path.read_bytes())}\n')
     return files.sha256(''.join(seen).encode())

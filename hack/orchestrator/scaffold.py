@@ -12,7 +12,7 @@ _HERE: Final = Path(__file__).resolve().parent
 EXAMPLE: Final = _HERE / 'examples' / 'builder-adversary'
 _PROJECT: Final = _HERE / 'templates' / 'project' / 'agents.toml'
 _CONFIG: Final = 'agents.toml'
-_ABOUT_THE_EXAMPLE: Final = ('README.md', 'demo.sh')
+_ABOUT_THE_EXAMPLE: Final = ('demo.sh',)
 _PREFIX: Final = re.compile(r'^session_prefix = "([^"]*)"', re.MULTILINE)
 
 

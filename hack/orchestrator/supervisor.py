@@ -113,12 +113,39 @@ def start(here: Project, agents: Sequence[Agent], panes: Mapping[str, Pane], res
     if not agents:
         return []
     keep_screens(here, [panes[agent.name] for agent in agents if agent.name in panes])
-    process.end_all(lambda: processes(here, [agent.name for agent in agents]), _GRACE)
+    names = [agent.name for agent in agents]
+    panes = {name: panes[name] for name in names if name in panes}
+    _end_processes(here, names, panes)
     standing = here.store.standing(here.config)
     launches = [_launch(here, agent, panes.get(agent.name), standing, resume) for agent in agents]
     problems = _started(here, launches)
     record_server(here)
     return problems
+
+
+def _end_processes(here: Project, names: Collection[str], panes: Mapping[str, Pane]) -> None:
+    """End all that is left of the agents, and wait until tmux has seen that their panes are dead."""
+    alive = {name: pane for name, pane in panes.items() if name in names and not pane.dead}
+
+    def find() -> list[process.Process]:
+        marked = processes(here, names)
+        # What somebody else has started, on a server that we have adopted, has no mark.
+        below = [one for pane in alive.values() for one in _tree(pane.pid)]
+        return list({one.pid: one for one in (*marked, *below)}.values())
+
+    process.end_all(find, _GRACE)
+    until = time.monotonic() + _RETRY
+    while alive and time.monotonic() < until:
+        now = sightings.look(here)
+        alive = {name: pane for name, pane in alive.items() if name in now and not now[name].dead}
+        time.sleep(0.01)
+
+
+def _tree(pid: int) -> list[process.Process]:
+    ours = _ancestry()
+    its = process.look_up(pid)
+    found = [its, *process.descendants(pid)] if its and its.state not in 'ZX' else []
+    return [one for one in found if one.pid not in ours]
 
 
 def _launch(here: Project, agent: Agent, pane: Pane | None, standing: Standing, resume: bool) -> Launch:
@@ -183,18 +210,22 @@ def _kickoff_file(here: Project, agent: Agent, text: str) -> Path | None:
 
 
 def _started(here: Project, launches: Sequence[Launch]) -> list[str]:
-    """Start them; a server that is just ending refuses, and is waited for."""
+    """Start them; a server that is just ending, or loses its socket just now, refuses, and they are tried again."""
     until = time.monotonic() + _RETRY
     while True:
-        problems = here.tmux.start(launches)
+        there = {here.session(name) for name in look(here)}
+        # In this order: what has come up since is not started again, and a pane that is gone cannot be run in.
+        launches = [one for one in launches if one.pane or one.session not in there]
+        launches = [one._replace(pane='') if one.session not in there else one for one in launches]
+        problems = here.tmux.start(launches, create=not there and not _any_server(here)) if launches else []
         if not problems or time.monotonic() > until:
             return problems
-        there = here.tmux.panes()
-        launches = [one._replace(pane='') if one.session not in there else one for one in launches]
-        launches = [one for one in launches if one.pane or one.session not in there]
-        if not launches:
-            return []
         time.sleep(0.1)
+
+
+def _any_server(here: Project) -> bool:
+    """Whether there is a server, sessions or not: a second one must never be started beside it."""
+    return bool(servers(here) if here.tmux.own else here.tmux.panes())
 
 
 def record_server(here: Project) -> None:
@@ -235,8 +266,9 @@ def end(here: Project, names: Collection[str], panes: Mapping[str, Pane]) -> lis
     keep_screens(here, [panes[name] for name in names if name in panes])
     if WATCHDOG in names:
         _end_watchdogs(here)
+    before = [one for name in names if name in panes for one in _tree(panes[name].pid)]
     problems = here.tmux.end([here.session(name) for name in names if name in panes])
-    process.end_all(lambda: processes(here, names), _GRACE)
+    process.end_all(lambda: [*processes(here, names), *filter(process.is_alive, before)], _GRACE)
     return problems
 
 

@@ -19,7 +19,8 @@ _PANES: Final = (
 _NO_SERVER: Final = re.compile(
     r'no server running|error connecting to .*\((No such file|Connection refused)|lost server|server exited'
 )
-_STARTING: Final = re.compile(r'lost server|server exited|error connecting|no server running')
+_DONE_BEFORE: Final = re.compile('duplicate session|still active')
+_NO_START: Final = '-N'
 _SIZE: Final = ('-x', '200', '-y', '50')
 _CUT: Final = '\x02'  # tmux prints it as it is, and no screen holds it
 
@@ -61,13 +62,17 @@ class Tmux(NamedTuple):
     environment: Mapping[str, str]
 
     def command(self, *arguments: str) -> list[str]:
-        return ['tmux', '-S', str(self.socket), *(('-f', '/dev/null') if self.own else ()), *arguments]
+        """For the server that is there: none is ever started in passing, beside one that has lost its socket."""
+        return ['tmux', '-S', str(self.socket), *(('-f', '/dev/null') if self.own else ()), _NO_START, *arguments]
 
     def run(self, *arguments: str, given: str | None = None) -> str:
         """What the command printed; raises HungError, RefusedError, and UserError where there is no tmux."""
+        return self._run(self.command(*arguments), given)
+
+    def _run(self, command: Sequence[str], given: str | None) -> str:
         try:
             ended = subprocess.run(
-                self.command(*arguments),
+                command,
                 input=None if given is None else given.encode(),
                 stdin=subprocess.DEVNULL if given is None else None,
                 capture_output=True,
@@ -97,9 +102,20 @@ class Tmux(NamedTuple):
                 found[pane.session] = pane
         return found
 
-    def start(self, launches: Iterable[Launch]) -> list[str]:
-        """Start them all, many in a call; returns why each that did not start did not. Raises HungError."""
-        return self._each([_starting(launch) for launch in launches])
+    def start(self, launches: Sequence[Launch], create: bool = False) -> list[str]:
+        """Start them all, many in a call; returns why each that did not start did not. Raises HungError.
+
+        `create`: the first one starts the server, too.
+        """
+        commands = [_starting(launch) for launch in launches]
+        if not create:
+            return self._each(commands)
+        first = [word for word in self.command(*commands[0]) if word != _NO_START]
+        try:
+            self._run(first, None)
+        except RefusedError as refused:
+            return [str(refused)]
+        return self._each(commands[1:])
 
     def end(self, sessions: Iterable[str]) -> list[str]:
         """End sessions: their programs get HUP. Returns problems; that one is gone already is none."""
@@ -116,7 +132,8 @@ class Tmux(NamedTuple):
                 if len(chunk) == 1:
                     problems.append(str(refused))
                 else:
-                    problems += [why for command in chunk for why in self._each([command]) if 'duplicate' not in why]
+                    again = (why for command in chunk for why in self._each([command]))
+                    problems += [why for why in again if not _DONE_BEFORE.search(why)]
         return problems
 
     def screens(self, panes: Sequence[Pane], lines: int = 0) -> dict[str, str]:
@@ -158,7 +175,7 @@ def _starting(launch: Launch) -> list[str]:
     environment = [word for name, value in launch.environment.items() for word in ('-e', f'{name}={value}')]
     where = ['-c', str(launch.folder), *environment]
     if launch.pane:
-        return ['respawn-pane', '-k', '-t', launch.pane, *where, '--', *map(_quoted, launch.command)]
+        return ['respawn-pane', '-t', launch.pane, *where, '--', *map(_quoted, launch.command)]
     new = ['new-session', '-d', '-s', launch.session, *_SIZE, *where, '--', *map(_quoted, launch.command)]
     # In the same call: the command may be over before the next one, and its session, with how it ended, gone.
     return [*new, ';', 'set-option', '-w', '-t', f'={launch.session}:', 'remain-on-exit', 'on']
