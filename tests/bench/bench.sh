@@ -26,6 +26,7 @@ main() {
   "$python" "$here/bench_live.py" --json "$out/live.json"
   "$python" "$here/bench_history.py" --json "$out/history.json"
   "$python" "$here/bench_page.py" --json "$out/page.json"
+  "$python" "$here/bench_agents.py" --json "$out/agents.json"
 }
 
 main "$@"
