@@ -99,8 +99,8 @@ def sentence(run: Run) -> str:
     if run.problem:
         return f'Not measured: {run.problem}'
     if not totals['passed']:
-        return 'Nothing passed, so nothing is verified.'
-    return f'Green: {run.agent} keeps its contract in {_words(totals)} of {count} scenarios.'
+        return f'Nothing passed, so nothing is verified{f": {_words(totals)}" if count else ""}.'
+    return f'Green: {run.agent} keeps its contract: {_words(totals)}.'
 
 
 def junit(run: Run) -> str:
