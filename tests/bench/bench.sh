@@ -29,9 +29,6 @@ main() {
   agent=$("$repository/hack/exec_harness/install_agent.sh") || agent='' # without npm, only the stub is measured
   "$python" "$here/bench_gate.py" ${agent:+--agent-bin="$agent"} --json "$out/gate.json"
   "$python" "$here/bench_agents.py" --json "$out/agents.json"
-  "$python" "$here/bench_agents.py" --json "$out/agents.json"
-  agent=$("$repository/hack/exec_harness/install_agent.sh") || agent='' # without npm, only the stub is measured
-  "$python" "$here/bench_gate.py" ${agent:+--agent-bin="$agent"} --json "$out/gate.json"
 }
 
 main "$@"
