@@ -181,7 +181,13 @@ class Followed:
     def objects(self) -> tuple[list[dict[str, Any]], bool]:
         """Likewise, of a file of JSON objects; lines that hold none are left out."""
         lines, anew = self.lines()
-        return [value for value in map(_object, lines) if value is not None], anew
+        try:  # at once, in half the time
+            objects = json.loads(b'[%s]' % b','.join(lines))
+        except (ValueError, RecursionError):
+            objects = []
+        if len(objects) != len(lines) or not all(isinstance(value, dict) for value in objects):
+            objects = [value for value in map(_object, lines) if value is not None]
+        return objects, anew
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -45,9 +45,11 @@ class _Look(NamedTuple):
     marks: frozenset[str] = frozenset()  # bold, dim, italic, underline, reverse
 
     def classes(self) -> str:
-        fore, back = (self.back, self.fore) if 'reverse' in self.marks else (self.fore, self.back)
+        fore, back, marks = self.fore, self.back, self.marks
+        if 'reverse' in marks and (fore, back) != (None, None):
+            fore, back, marks = back, fore, marks - {'reverse'}
         names = [f'f{fore}'] * (fore is not None) + [f'b{back}'] * (back is not None)
-        return ' '.join([*names, *sorted(self.marks)])
+        return ' '.join([*names, *sorted(marks)])
 
 
 _PLAIN: Final = _Look()

@@ -1,5 +1,6 @@
 """The live view of a run on a terminal: a bar for each shard and one for all, never higher or wider than the screen."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO, cast
 
@@ -32,6 +33,8 @@ class Bars:
     """
 
     def __init__(self, file: TextIO, colour: bool) -> None:
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors='replace')  # one cell for another, where a locale lacks a character
         # Not told of COLUMNS and LINES: what counts is the terminal as it is now.
         self._console = Console(
             file=file,
@@ -153,7 +156,7 @@ class _Layout:
         worst = next((verdict for verdict in ('failed', 'infra') if totals[verdict]), 'passed')
         line = self._begin('all', glance.judged, glance.planned, worst)
         line.append(f'{_duration(glance.elapsed_seconds):>{_SECONDS}}')
-        if glance.judged < glance.planned and all(shard.ending is None or shard.judged for shard in glance.shards):
+        if any(shard.ending is None and shard.judged < shard.planned for shard in glance.shards):
             left = _duration(glance.left_seconds)
             line.append(f', about {left} left' if glance.left_seconds >= 1 else ', nearly done', 'dim')
         return self.cut(line)

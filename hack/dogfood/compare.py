@@ -73,30 +73,25 @@ def compare(
     """Two bundles. `past`: seconds of each journey in the runs it passed in, that of `after` not among them."""
     unknown = {name for side in (before, after) for name in _unknown(side)}
     old, new = _journeys(before, unknown), _journeys(after, unknown)
-    complaints = (*_complaints(before), *_complaints(after))
-    both = [name for name in new if name in old]
-    changes = {name: _change(name, old, new) for name in dict.fromkeys((*new, *old))}
+    changes = [_change(name, old, new) for name in dict.fromkeys((*new, *old))]
 
-    def where(holds: Callable[[Change], bool], names: Iterable[str] = both) -> tuple[Change, ...]:
-        return tuple(changes[name] for name in names if holds(changes[name]))
+    def where(holds: Callable[[Change], bool]) -> tuple[Change, ...]:
+        return tuple(filter(holds, changes))
 
-    def is_newly_flaky(change: Change) -> bool:
-        name = change.journey
-        differs = {change.before, change.after} == set(_MEASURED) and is_same_revision
-        return (new[name]['flaky'] and not old[name]['flaky']) or differs
-
+    flaky = _newly_flaky(old, new)
+    timed = [one.journey for one in changes if one.before == one.after == 'passed']
     return Comparison(
         before=before['run']['id'],
         after=after['run']['id'],
-        newly_failed=where(lambda one: one.after == 'failed' != one.before, new),
-        unmeasured=where(lambda one: one.before in _MEASURED and one.after not in _MEASURED),
-        newly_flaky=where(is_newly_flaky),
-        slower=tuple(_slower(old, new, past, [name for name in both if _passed_twice(changes[name])])),
-        newly_passed=where(lambda one: one.after == 'passed' != one.before),
-        new=where(lambda one: not one.before, new),
-        gone=where(lambda one: not one.after, old),
+        newly_failed=where(lambda one: one.after == 'failed' != one.before),
+        unmeasured=where(lambda one: one.before in _MEASURED and one.after not in (*_MEASURED, '')),
+        newly_flaky=where(lambda one: one.journey in flaky or (is_same_revision and _contradicts(one))),
+        slower=tuple(_slower(old, new, past, timed)),
+        newly_passed=where(lambda one: one.after == 'passed' and one.before not in ('passed', '')),
+        new=where(lambda one: not one.before),
+        gone=where(lambda one: not one.after),
         common=len(where(lambda one: one.before in _MEASURED and one.after in _MEASURED)),
-        complaints=complaints,
+        complaints=(*_complaints(before), *_complaints(after)),
     )
 
 
@@ -120,8 +115,12 @@ def _slower(
             yield Slower(name, before, after, usual, round(margin, 4), len(known))
 
 
-def _passed_twice(change: Change) -> bool:
-    return change.before == change.after == 'passed'
+def _newly_flaky(old: Mapping[str, Json], new: Mapping[str, Json]) -> set[str]:
+    return {name for name, journey in new.items() if journey['flaky'] and name in old and not old[name]['flaky']}
+
+
+def _contradicts(change: Change) -> bool:
+    return {change.before, change.after} == set(_MEASURED)
 
 
 def _change(name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Change:

@@ -73,10 +73,9 @@ class Flaky(NamedTuple):
 def record(bundle: Json, defined: Collection[str] = ()) -> dict[str, Any]:
     """The line about a run. `defined`: digests of planned journeys that the history can resolve already."""
     journeys = sorted(bundle['journeys'], key=lambda journey: str(journey['id']))
-    ids = [journey['id'] for journey in journeys]
-    digest = _digest(ids)
+    ids, run = [journey['id'] for journey in journeys], bundle['run']
+    planned = _digest(ids)
     signal, noise = signal_and_noise(bundle)
-    run, passed = bundle['run'], [journey['verdict'] == 'passed' for journey in journeys]
     return {
         'format': FORMAT,
         'run': run['id'],
@@ -84,23 +83,31 @@ def record(bundle: Json, defined: Collection[str] = ()) -> dict[str, Any]:
         'ended': run['ended'],
         'exit': bundle['exit'],
         'totals': bundle['totals'],
-        'findings': dict(sorted(Counter(one['kind'] for journey in journeys for one in journey['findings']).items())),
         'problems': len(bundle['problems']),
         'duration_seconds': _duration(bundle),
         'signal': signal,
         'noise': noise,
-        'flaky': [journey['id'] for journey in journeys if journey['flaky']],
-        **{verdict: [one['id'] for one in journeys if one['verdict'] == verdict] for verdict in _OTHERS},
+        **_outcomes(journeys),
         'git': run.get('git'),
         'versions': run.get('versions') or {},
         'product': _product(run),
         'corpus': _digest(run.get('corpus') or []),
-        'planned': digest,
+        'planned': planned,
+        **({} if planned in defined else {'journeys': ids}),
+    }
+
+
+def _outcomes(journeys: Sequence[Json]) -> dict[str, Any]:
+    """What the journeys came to, in their order."""
+    kinds = Counter(finding['kind'] for journey in journeys for finding in journey['findings'])
+    return {
+        'findings': dict(sorted(kinds.items())),
+        'flaky': [journey['id'] for journey in journeys if journey['flaky']],
+        **{verdict: [one['id'] for one in journeys if one['verdict'] == verdict] for verdict in _OTHERS},
         'milliseconds': [
-            round(1000 * journey['duration_seconds']) if held else None
-            for journey, held in zip(journeys, passed, strict=True)
+            round(1000 * journey['duration_seconds']) if journey['verdict'] == 'passed' else None
+            for journey in journeys
         ],
-        **({} if digest in defined else {'journeys': ids}),
     }
 
 

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hack.common import regex
 from hack.common.collector import paused
 from hack.common.errors import UserError
 from hack.common.schema import Schema, Violation
@@ -189,28 +189,17 @@ def _words(value: Any) -> Iterator[str]:
 
 def _schema() -> Schema:
     text = (_SCHEMA_FOLDER / 'journeys.schema.json').read_text(encoding='utf-8')
-    return Schema(text, {'python-regex': _compile_fault, 'crash-marker': _crash_marker_fault})
+    return Schema(text, {'python-regex': regex.fault, 'crash-marker': _crash_marker_fault})
 
 
 def _crash_marker_fault(marker: str) -> str | None:
     """Markers are joined to one expression over raw output."""
-    if fault := _compile_fault(marker.encode()) or _compile_fault(f'(?:{marker})'.encode()):
+    if fault := regex.fault(marker.encode()) or regex.fault(f'(?:{marker})'.encode()):
         return fault
     if re.search(r'\(\?P|\\[1-9]', marker):
         return 'names a group, or refers to one, as markers cannot (write it without)'
     if _matches_anything(marker):
         return 'is found in every output, so that every step would be a crash (name what only a crash says)'
-    return None
-
-
-def _compile_fault(pattern: str | bytes) -> str | None:
-    try:
-        with warnings.catch_warnings(action='error'):
-            re.compile(pattern)
-    except (re.error, OverflowError, RecursionError, Warning) as error:
-        why = error.msg if isinstance(error, re.error) else str(error)
-        hint = 'write (?i:…) around it' if 'flags' in why else 'put a backslash before what is meant literally'
-        return f'is no regular expression: {why} ({hint})'
     return None
 
 

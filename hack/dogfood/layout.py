@@ -12,7 +12,7 @@ _NODE_HEIGHT: Final = 46  # pixels: the id, and a line of notes below it
 _LETTER: Final = 7.3  # pixels, of an id
 _NOTE_LETTER: Final = 6.7  # of a note
 _MARGIN: Final = 38  # what stands beside an id: the verdict's sign
-_PAGE_WIDTH: Final = 1100  # pixels that a drawing has on a desktop
+PAGE_WIDTH: Final = 1500  # pixels: what is no wider is made to fit the page and can still be read
 _PIXELS: Final = 72  # to an inch, in which dot counts
 
 Point = tuple[float, float]
@@ -62,7 +62,7 @@ def draw(sketches: Sequence[Sketch], seconds: float) -> list[Drawing | None]:
 
 def _better(lying: Drawing | None, standing: Drawing | None) -> Drawing | None:
     """As one reads, unless the page is too narrow for that."""
-    if lying and standing and lying.width > _PAGE_WIDTH and standing.width < lying.width:
+    if lying and standing and lying.width > PAGE_WIDTH and standing.width < lying.width:
         return standing
     return lying
 

@@ -10,6 +10,7 @@ from hack.dogfood.model import FINAL_VERDICTS
 
 Json = Mapping[str, Any]
 
+_HEARD: Final = frozenset(('shard-start', 'start', 'result', 'shard-end'))
 _TRUSTED_SECONDS: Final = 1.0  # of the prediction: so much must have run before the pace says otherwise
 
 
@@ -64,6 +65,8 @@ class ShardTally:
 
     def hear(self, event: Json) -> Json | None:
         """Take one event in; returns the record that it judges a journey with. What it cannot read it passes over."""
+        if event.get('event') not in _HEARD:
+            return None
         match event:
             case {'event': 'shard-start'}:
                 self._begin_turn()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import socket
 import struct
 import threading
@@ -33,6 +34,7 @@ _AT_ONCE: Final = 0.001  # seconds; 0 would be for ever
 _LINGER_NOT: Final = struct.pack('ii', 1, 0)  # socket(7): closing then resets the connection
 _MASKED: Final = '(masked)'
 _SECRET: Final = ('authorization', 'cookie', 'key', 'token', 'secret', 'account')
+_SECRET_QUERY: Final = re.compile(rf'(?i)([^&=]*(?:{"|".join(_SECRET)})[^&=]*=)[^&]*')
 _QUIET: Final = logging.Logger('fake API', logging.CRITICAL + 1)
 
 Watch = Callable[[Request], None]
@@ -131,7 +133,7 @@ class _Session:
             number=len(self._requests),
             method=raw.method,
             path=raw.rel_url.raw_path,
-            query=raw.rel_url.raw_query_string,
+            query=_SECRET_QUERY.sub(rf'\1{_MASKED}', raw.rel_url.raw_query_string),
             headers=tuple((name.lower(), _masked(name.lower(), value)) for name, value in raw.headers.items()),
             body=body,
             json=_parsed(body),
@@ -218,6 +220,8 @@ def _parsed(body: bytes) -> Any:
 
 async def _body(raw: web.BaseRequest) -> tuple[bytes, str]:
     """The body, uncompressed, and what is wrong with it: then it is as it came."""
+    if raw.headers.get('expect', '').lower() == '100-continue' and raw.transport is not None:
+        raw.transport.write(b'HTTP/1.1 100 Continue\r\n\r\n')
     body = await raw.read()
     for encoding in reversed(raw.headers.get('content-encoding', '').lower().split(',')):
         try:
@@ -261,12 +265,7 @@ def serve(scenario: Scenario, port: int, values: Mapping[str, str], say: Callabl
     """
     if scenario.responses_api is None:
         raise UserError(f'{scenario.path}: there is no API to serve (give it a responses_api)')
-    try:
-        server = ResponsesServer(port)
-    except OSError as error:
-        raise UserError(
-            f'{_HOST}:{port}: cannot listen there: {error.strerror} (choose another port, 0 is any)'
-        ) from None
+    server = _listening(port)
     try:
         api = templates.expand(scenario.responses_api, {**values, 'base_url': server.base_url})
         server.start(api, lambda request: say(line(request)))
@@ -281,6 +280,14 @@ def serve(scenario: Scenario, port: int, values: Mapping[str, str], say: Callabl
     finally:
         served = server.stop()
     return served
+
+
+def _listening(port: int) -> ResponsesServer:
+    try:
+        return ResponsesServer(port)
+    except OSError as error:
+        what = f'{_HOST}:{port}: cannot listen there: {error.strerror} (choose another port, 0 is any)'
+        raise UserError(what) from None
 
 
 def line(request: Request) -> str:

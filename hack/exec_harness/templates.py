@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from hack.common.source import LARGEST, Document, Items, Problem, Table, suggest
 
 NAMES: Final = ('base_url', 'workspace', 'home')
-TOOL: Final = 'tool.'  # every name that starts so is the adapter's: of a tool, or of one of its parameters
+TOOLS: Final = ('shell', 'apply_patch', 'view_image')  # what adapters may know a tool for; each may have an argument
+_TOOL: Final = 'tool.'
+_TOOL_NAMES: Final = tuple(f'{_TOOL}{tool}{of}' for tool in TOOLS for of in ('', '.argument'))
 _KNOWN: Final = re.compile(r'\{\{ ?(base_url|workspace|home|tool\.[a-z_]+(?:\.[a-z_]+)*) ?\}\}')
 _ANY: Final = re.compile(r'\{\{ ?([A-Za-z_.-]+) ?\}\}')
 _REPEAT: Final = '$repeat'
@@ -71,28 +73,44 @@ def names(value: Any) -> Iterator[str]:
             yield from names(inner)
 
 
-def misspelt(text: str) -> Iterator[str]:
-    """What is wrong with names in double braces that come near to a known one, in words for people."""
-    for name in _ANY.findall(text):
-        if not _KNOWN.fullmatch(f'{{{{{name}}}}}') and (hint := suggest(name, NAMES)):
-            yield f'unknown name {{{{{name}}}}}{hint}'
+def check_names(document: Document, found: list[Problem]) -> None:
+    """Find tools that no adapter knows, and names that come near to a known one; others are a text like any other."""
+    for holder, step in _values(document):
+        for name in _ANY.findall(holder[step]) if isinstance(holder[step], str) else ():
+            if fault := _name_fault(name):
+                found.append(document.problem(f'unknown name {{{{{name}}}}}{fault}', (step,), within=holder))
+
+
+def _name_fault(name: str) -> str:
+    if name in NAMES or name in _TOOL_NAMES:
+        return ''
+    if name.startswith(_TOOL):
+        return suggest(name, _TOOL_NAMES) or f' (known: {", ".join(_TOOL_NAMES)})'
+    return suggest(name, NAMES)
 
 
 def write_out_repeats(document: Document, found: list[Problem]) -> None:
     """Replace each `{"$repeat": text, "count": n}` by the text, n times; places stay what they were."""
-    pending: list[tuple[Any, Any]] = [(document.top, 0)]
-    while pending:
-        holder, step = pending.pop()
+    for holder, step in _values(document):
         value = holder[step]
         if isinstance(value, Table) and _REPEAT in value:
             fault = _repeat_fault(value)
-            holder[step] = '' if fault else value[_REPEAT] * value['count']
+            holder[step] = _REPEAT if fault else value[_REPEAT] * value['count']
             if fault:
                 found.append(document.problem(fault, (step,), within=holder))
-        elif isinstance(value, Table):
-            pending += [(value, key) for key in value]
-        elif isinstance(value, Items):
-            pending += [(value, number) for number in range(len(value))]
+
+
+def _values(document: Document) -> Iterator[tuple[Any, Any]]:
+    """Every value, as the list or mapping that holds it and where in there; what is within comes after it."""
+    pending: list[tuple[Any, Any]] = [(document.top, 0)]
+    while pending:
+        holder, step = pending.pop()
+        yield holder, step
+        value = holder[step]
+        steps: Iterable[Any] = (
+            value if isinstance(value, Table) else range(len(value)) if isinstance(value, Items) else ()
+        )
+        pending += [(value, inner) for inner in steps]
 
 
 def _repeat_fault(value: Table) -> str:

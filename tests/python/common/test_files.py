@@ -428,6 +428,8 @@ def test_a_followed_file_that_begins_anew_is_read_from_its_start(tmp_path: Path)
     assert followed.objects() == ([{'a': 1}, {'b': 2}, {'c': 3}], True)
     os.truncate(path, 8)  # lines that were taken back
     assert followed.objects() == ([{'a': 1}], True)
+    path.write_text('{"a":1}\n[1]\n{"b":2},{"c":3}\n{"d":4}\n')
+    assert files.Followed(path).objects() == ([{'a': 1}, {'d': 4}], False)
 
 
 def test_following_a_file_writes_nothing_and_reads_what_is_torn_only_once_it_is_whole(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,11 +38,15 @@ def test_totals_name_every_verdict() -> None:
         ('', {}, Exit.BROKEN),
         ('failed passed', {'report_only': True}, Exit.GREEN),
         ('infra passed', {'report_only': True}, Exit.BROKEN),
+        ('failed passed', {'allowed': 1}, Exit.GREEN),
+        ('failed failed passed', {'allowed': 1}, Exit.RED),
+        ('failed infra passed', {'allowed': 1}, Exit.BROKEN),
+        ('failed', {'allowed': 1}, Exit.BROKEN),  # a green that verified nothing
         ('passed', {'interrupted': True}, Exit.INTERRUPTED),
         ('failed', {'interrupted': True, 'report_only': True}, Exit.INTERRUPTED),
     ],
 )
-def test_exit_status(verdicts: str, flags: dict[str, bool], status: Exit) -> None:
+def test_exit_status(verdicts: str, flags: dict[str, Any], status: Exit) -> None:
     assert exit_status(totals(verdicts.split()), **flags) == status
 
 

@@ -1,6 +1,7 @@
 """The live view in a real terminal: what is seen while a run goes on, and what is left of it."""
 
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,30 @@ def test_the_final_table_is_the_same_as_without_a_view(place: Place, opened: Ope
     terminal.ended(2)
     table = terminal.screen()[: terminal.screen().index('bundle: ')].split('run-2.sh\n')[-1]
     assert table.strip() in with_view
+
+
+def test_what_make_says_stays_as_it_is(place: Place, opened: Opened) -> None:
+    house = place.house()
+    shutil.copy(HOUSE / 'Makefile', house)
+    place.corpus(FAILS, *waiting())
+    terminal = opened()
+    terminal.run('make', '-C', str(house), 'dogfood', 'SHARDS=2', f'JOURNEYS={place.path}/corpus.yaml')
+    terminal.until(lambda screen: len(bars(screen)) == 3)
+    let_go(place)
+    assert terminal.ended() == 2
+    last = [line for line in terminal.screen().splitlines() if line][-4:]
+    assert last[0] == 'make dogfood: exit status 1 (make itself can only say 2)'
+    assert re.fullmatch(r'make: \*\*\* \[Makefile:[0-9]+: dogfood\] Error 1', last[1])
+    assert bars(terminal.screen('-S', '-')) == []
+
+
+def test_a_locale_without_the_characters(place: Place, opened: Opened) -> None:
+    terminal = opened()
+    begin(place, terminal, FAILS, *waiting(), PYTHONIOENCODING='ascii')
+    terminal.until(lambda screen: 'failed    breaks-early' in screen and len(bars(screen)) == 3)
+    let_go(place)
+    assert terminal.ended() == 1
+    assert 'Traceback' not in terminal.screen('-S', '-')
 
 
 def test_it_follows_the_terminal_when_that_is_resized(place: Place, opened: Opened) -> None:

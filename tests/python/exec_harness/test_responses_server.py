@@ -296,6 +296,38 @@ def test_secrets_are_masked_and_the_rest_of_the_headers_kept() -> None:
     assert headers['session-id'] == 'kept'
 
 
+def test_secrets_of_the_query_are_masked() -> None:
+    with running() as api:
+        api.raw(b'GET /v1/other?a=1&api_key=hush&b=2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    assert api.served.requests[0].query == 'a=1&api_key=(masked)&b=2'
+
+
+def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+    head = b'POST /v1/responses HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n'
+    with running(HELLO) as api, socket.create_connection(api.host, timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536) == b'HTTP/1.1 100 Continue\r\n\r\n'
+        connection.sendall(b'{}')
+        assert connection.recv(65536).startswith(b'HTTP/1.1 200')
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc',
+        b'POST /v1/responses HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
+        b'NONSENSE\r\n\r\n',
+        b'',
+    ],
+)
+def test_half_a_request_takes_no_reply_and_is_no_crash(data: bytes) -> None:
+    with running(HELLO) as api:
+        with socket.create_connection(api.host, timeout=20) as connection:
+            connection.sendall(data)
+        assert api.post()[0] == 200
+    assert [request.reply for request in api.served.requests] == ['hello']
+
+
 def test_requests_are_numbered_in_order_with_their_times() -> None:
     with running(HELLO._replace(times=3)) as api:
         for _ in range(3):

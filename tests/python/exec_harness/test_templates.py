@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hack.common.source import Problem, parse_yaml
-from hack.exec_harness import templates
+from hack.exec_harness import adapters, templates
 from hack.exec_harness.model import Api, Event, Expect, FileExpect, Reply, Scenario, Turn
 
 VALUES = {
@@ -72,13 +72,29 @@ def test_the_names_in_use_are_listed() -> None:
 @pytest.mark.parametrize(
     ('text', 'said'),
     [
-        ('{{worksapce}}', ["unknown name {{worksapce}} (did you mean 'workspace'?)"]),
-        ('{{BASE_URL}} {{home}}', ["unknown name {{BASE_URL}} (did you mean 'base_url'?)"]),
-        ('{{user}} {{workspace}} {{tool.any}}', []),
+        ('"{{worksapce}}"', ["s.yaml:1:4: unknown name {{worksapce}} (did you mean 'workspace'?)"]),
+        ('[x, "{{BASE_URL}} {{home}}"]', ["s.yaml:1:8: unknown name {{BASE_URL}} (did you mean 'base_url'?)"]),
+        ('"{{tool.shel}}"', ["s.yaml:1:4: unknown name {{tool.shel}} (did you mean 'tool.shell'?)"]),
+        (
+            '"{{tool.x}}"',
+            [
+                's.yaml:1:4: unknown name {{tool.x}} (known: tool.shell, tool.shell.argument, tool.apply_patch, '
+                'tool.apply_patch.argument, tool.view_image, tool.view_image.argument)'
+            ],
+        ),
+        ('"{{user}} {{workspace}} {{tool.view_image.argument}}"', []),
     ],
 )
 def test_a_misspelt_name_is_told(text: str, said: list[str]) -> None:
-    assert list(templates.misspelt(text)) == said
+    found: list[Problem] = []
+    document = parse_yaml('s.yaml', f'a: {text}\n'.encode(), found)
+    assert document is not None
+    templates.check_names(document, found)
+    assert [str(problem) for problem in found] == said
+
+
+def test_what_adapters_know_can_be_named() -> None:
+    assert {tool for row in adapters.ROWS for tool in row.tools} == set(templates.TOOLS)
 
 
 def written_out(text: str) -> tuple[object, list[Problem]]:
@@ -97,17 +113,23 @@ def test_repetitions_are_written_out_anywhere() -> None:
 @pytest.mark.parametrize(
     ('text', 'said'),
     [
-        ('{$repeat: x}', '1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
-        ('{$repeat: 1, count: 2}', '1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
-        ('{$repeat: x, count: true}', '1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
-        ('{$repeat: x, count: -1}', '1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
-        ('{$repeat: x, count: 1, c: 2}', '1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
-        ('{$repeat: xx, count: 100000000}', '1:4: 200000000 characters are more than 67108864 (repeat it less often)'),
+        ('{$repeat: x}', 's.yaml:1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
+        ('{$repeat: 1, count: 2}', 's.yaml:1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
+        ('{$repeat: x, count: true}', 's.yaml:1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
+        ('{$repeat: x, count: -1}', 's.yaml:1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)'),
+        (
+            '{$repeat: x, count: 1, c: 2}',
+            's.yaml:1:4: a repetition is {$repeat: text, count: n}, nothing else (mend it)',
+        ),
+        (
+            '{$repeat: xx, count: 100000000}',
+            's.yaml:1:4: 200000000 characters are more than 67108864 (repeat it less often)',
+        ),
     ],
 )
 def test_a_repetition_that_is_none_is_told(text: str, said: str) -> None:
     _, found = written_out(f'a: {text}\n')
-    assert [str(problem) for problem in found] == [f's.yaml:{said}']
+    assert [str(problem) for problem in found] == [said]
 
 
 @given(
