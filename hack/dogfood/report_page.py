@@ -9,14 +9,15 @@ and `trend` in the style sheet are its names). A page that is handed neither doe
 """
 
 import base64
+import functools
 import hashlib
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain, count
+from itertools import chain, count, repeat
 from pathlib import Path
+from shlex import quote as shell_quoted
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -193,34 +194,51 @@ def write(path: Path, bundle: Json, run_dir: Path, beside: Beside = NOTHING) -> 
 
 def render(bundle: Json, run_dir: Path | None = None, beside: Beside = NOTHING, to_run_dir: str = '.') -> str:
     """The page. `run_dir`: where evidence is looked for; `to_run_dir`: the way there from the page."""
-    templates = _templates()
-    style, script = (_FOLDER / 'page.css').read_text(), (_FOLDER / 'page.js').read_text()
     run = _run(bundle, beside, run_dir, to_run_dir)
     journeys = [_shown(journey, run) for journey in bundle['journeys']]
-    page = templates.get_template('page.html.j2').render(
-        style=Markup(style),
-        script=Markup(script),
-        style_digest=_digest(style),
-        script_digest=_digest(script),
-        sentence=sentence(bundle),
-        look=_overall(bundle),
-        counts=_counts(journeys),
-        groups=_groups(journeys),
-        features=sorted(run.features, key=lambda name: name.casefold()),
-        feature_numbers=run.features,
-        kinds=sorted({kind for journey in journeys for kind in journey.kinds.split()}),
-        tiers=[tier for tier in (*TIERS, *sorted({j.tier for j in journeys} - {*TIERS})) if _any_of(journeys, tier)],
-        chains=_chains(bundle, journeys),
-        timeline=timeline.of(bundle),
-        about=_about(bundle),
-        bundle=bundle,
-        beside=beside,
-        gone=_gone(journeys),
-        anchors=run.anchors,
-        shown={journey.id: journey for journey in journeys},
-        looks={journey.id: journey.look for journey in journeys},
+    page = (
+        _templates()
+        .get_template('page.html.j2')
+        .render(
+            **_looks_and_works(),
+            **_choices(journeys, run),
+            sentence=sentence(bundle),
+            look=_overall(bundle),
+            counts=_counts(journeys),
+            groups=_groups(journeys),
+            chains=_chains(bundle, journeys),
+            timeline=timeline.of(bundle),
+            about=_about(bundle),
+            bundle=bundle,
+            beside=beside,
+            gone=_gone(journeys),
+            anchors=run.anchors,
+            shown={journey.id: journey for journey in journeys},
+            looks={journey.id: journey.look for journey in journeys},
+        )
     )
     return ansi.plain(page)  # whatever text is not output has its unseen characters spelled out here
+
+
+def _looks_and_works() -> dict[str, str]:
+    """Style sheet and script, and how a Content-Security-Policy names them."""
+    made: dict[str, str] = {}
+    for name, file in (('style', 'page.css'), ('script', 'page.js')):
+        text = (_FOLDER / file).read_text()
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        made |= {name: Markup(text), f'{name}_digest': f'sha256-{digest}'}
+    return made
+
+
+def _choices(journeys: Sequence[Shown], run: _Run) -> dict[str, Any]:
+    """What the filters offer."""
+    tiers = {journey.tier for journey in journeys}
+    return {
+        'tiers': [*filter(tiers.__contains__, TIERS), *sorted(tiers - {*TIERS})],
+        'features': sorted(run.features, key=lambda name: name.casefold()),
+        'feature_numbers': run.features,
+        'kinds': sorted({kind for journey in journeys for kind in journey.kinds.split()}),
+    }
 
 
 class _Compiled(FileSystemBytecodeCache):
@@ -234,7 +252,7 @@ def compile_templates() -> None:
     """Keep the templates compiled, as Python keeps its modules: a tenth of a second less for each page."""
     kept = _FOLDER / '__pycache__'
     kept.mkdir(exist_ok=True)
-    templates = _templates(FileSystemBytecodeCache(str(kept)))
+    templates = _environment(FileSystemBytecodeCache(str(kept)))
     for name in templates.list_templates(['j2']):
         templates.get_template(name)
 
@@ -244,10 +262,15 @@ def fragment(template: str, **values: Any) -> Markup:
     return Markup(_templates().get_template(template).render(values))
 
 
-def _templates(cache: BytecodeCache | None = None) -> Environment:
+@functools.cache
+def _templates() -> Environment:
+    return _environment(_Compiled(str(_FOLDER / '__pycache__')))
+
+
+def _environment(cache: BytecodeCache) -> Environment:
     templates = Environment(
         loader=FileSystemLoader(_FOLDER),
-        bytecode_cache=cache or _Compiled(str(_FOLDER / '__pycache__')),
+        bytecode_cache=cache,
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -255,11 +278,6 @@ def _templates(cache: BytecodeCache | None = None) -> Environment:
     templates.filters.update(duration=duration, percent=_percent, short=_short)
     templates.globals.update(worst_first=WORST_FIRST, signs=_SIGNS, sides=_SIDES, page_width=layout.PAGE_WIDTH)
     return templates
-
-
-def _digest(text: str) -> str:
-    """As a Content-Security-Policy names a text it allows."""
-    return 'sha256-' + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def duration(seconds: float) -> str:
@@ -282,10 +300,6 @@ def _short(text: str) -> str:
 
 def _look(verdict: str) -> str:
     return verdict if verdict in WORST_FIRST else 'unknown'
-
-
-def _any_of(journeys: Iterable[Shown], tier: str) -> bool:
-    return any(journey.tier == tier for journey in journeys)
 
 
 # -- the whole ---------------------------------------------------------------------------------
@@ -372,34 +386,38 @@ def _gone(journeys: Iterable[Shown]) -> int:
 
 
 def _shown(journey: Json, run: _Run) -> Shown:
-    findings = journey['findings']
-    decisions = run.beside.decisions.get(journey['id']) or [None] * len(findings)
-    claims = [(finding['step'], _claim(finding, decision, run)) for finding, decision in zip(findings, decisions)]  # noqa: B905
-    steps = len(journey['steps'])
+    claims = _claims(journey, run)
     root = journey['root'] or ''
     return Shown(
-        journey['id'],
-        run.anchors[journey['id']],
-        journey['verdict'],
-        _look(journey['verdict']),
-        journey['tier'],
-        journey['feature'],
-        run.features[journey['feature']],
-        journey['promise'],
-        journey['cause'],
-        root,
-        run.anchors.get(root, ''),
-        tuple(_notes(journey)),
-        duration(journey['duration_seconds']) if journey['duration_seconds'] else '',
-        ' '.join(dict.fromkeys(claim.kind for _, claim in claims)),
-        tuple(claim for step, claim in claims if not step or step > steps),
-        tuple(
-            _step(step, tuple(claim for of, claim in claims if of == number), run)
-            for number, step in enumerate(journey['steps'], 1)
-        ),
-        tuple(_facts(journey, run)),
-        run.alone + journey['id'],
+        id=journey['id'],
+        anchor=run.anchors[journey['id']],
+        verdict=journey['verdict'],
+        look=_look(journey['verdict']),
+        tier=journey['tier'],
+        feature=journey['feature'],
+        feature_number=run.features[journey['feature']],
+        promise=journey['promise'],
+        cause=journey['cause'],
+        root=root,
+        root_anchor=run.anchors.get(root, ''),
+        notes=tuple(_notes(journey)),
+        time=duration(journey['duration_seconds']) if journey['duration_seconds'] else '',
+        kinds=' '.join(dict.fromkeys(claim.kind for found in claims.values() for claim in found)),
+        claims=tuple(claims[0]),
+        steps=tuple(_step(step, tuple(claims[number]), run) for number, step in enumerate(journey['steps'], 1)),
+        facts=tuple(_facts(journey, run)),
+        command=run.alone + shell_quoted(journey['id']),
     )
+
+
+def _claims(journey: Json, run: _Run) -> defaultdict[int, list[Claim]]:
+    """Its findings by the number of their step; 0: they belong to none that is recorded."""
+    claims = defaultdict(list)
+    decisions = run.beside.decisions.get(journey['id']) or repeat(None)
+    for finding, decision in zip(journey['findings'], decisions, strict=False):
+        step = finding['step'] or 0
+        claims[step if step <= len(journey['steps']) else 0].append(_claim(finding, decision, run))
+    return claims
 
 
 def _notes(journey: Json) -> Iterator[str]:
@@ -477,7 +495,7 @@ def _facts(journey: Json, run: _Run) -> Iterator[Fact]:
     name = Markup('<a href="#{}">{}</a>').format(chain, journey['chain']) if chain else escape(journey['chain'])
     yield Fact('Chain', Markup('{}, shard {}').format(name, journey['shard']))
     if requires := journey['requires']:
-        link = partial(_link, run=run)
+        link = functools.partial(_link, run=run)
         by = [
             Markup('{} ← {}').format(token, _joined(map(link, run.establishers.get(token, ())))) for token in requires
         ]

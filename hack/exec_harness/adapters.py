@@ -58,7 +58,14 @@ ROWS: Final = (
         since=(0, 99, 0),
         before=None,
         homes=_HOMES,
-        settings=(*_PROVIDER, 'analytics.enabled=false', 'check_for_update_on_startup=false'),
+        settings=(
+            *_PROVIDER,
+            'analytics.enabled=false',
+            'check_for_update_on_startup=false',
+            # Its sandbox guards a `.git` in whatever may be written, and one that is killed leaves an empty one there:
+            # in /tmp that would make a repository of everybody's temporary folder.
+            'sandbox_workspace_write.exclude_slash_tmp=true',
+        ),
         quiet=('plugins', 'shell_snapshot', 'unbounded_connection_retries'),
         tools={
             'shell': Tool('exec_command', 'cmd'),

@@ -28,6 +28,7 @@ main() {
   "$python" "$here/bench_page.py" --json "$out/page.json"
   agent=$("$repository/hack/exec_harness/install_agent.sh") || agent='' # without npm, only the stub is measured
   "$python" "$here/bench_gate.py" ${agent:+--agent-bin="$agent"} --json "$out/gate.json"
+  "$python" "$here/bench_agents.py" --json "$out/agents.json"
 }
 
 main "$@"

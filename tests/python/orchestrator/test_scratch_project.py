@@ -78,6 +78,9 @@ def test_the_fleet_brings_it_up_and_down_and_says_how_it_is(project: Path) -> No
         command = [*run_fleet, '--fleet', 'fleet.toml', *arguments]
         return subprocess.run(command, cwd=project.parent, capture_output=True, text=True, timeout=60)
 
+    before = {path: path.lstat().st_mtime_ns for path in project.parent.rglob('*')}
+    assert '0/2 running' in fleet('status').stdout
+    assert {path: path.lstat().st_mtime_ns for path in project.parent.rglob('*')} == before
     assert fleet('up').returncode == 0
     assert scratch.until(lambda: '2/2 running' in fleet('status').stdout, 20)
     assert fleet('status').stdout.splitlines()[1].split() == ['alone', 'yes', '2/2', 'running', '-', 'v0.1.0']
