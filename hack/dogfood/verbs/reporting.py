@@ -127,7 +127,7 @@ def page(asked: Namespace) -> int:
 
 
 def _write_page(path: Path, bundle: Any, run_dir: Path, state: Path, troubles: Sequence[str] = ()) -> None:
-    from hack.dogfood import beside, report_page
+    from hack.dogfood.page import beside, report_page
 
     report_page.write(path, bundle, run_dir, beside.of(bundle, state, troubles))
 

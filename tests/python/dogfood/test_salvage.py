@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hack.common.errors import UserError
-from hack.dogfood import report, report_page, salvage
+from hack.dogfood import report, salvage
+from hack.dogfood.page import report_page
 from tests.python.dogfood.samples import made
 
 

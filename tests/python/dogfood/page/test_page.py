@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from hack.dogfood import report_page
+from hack.dogfood.page import report_page
 from tests.python.browser import PHONE, chromium, open_page, until
 from tests.python.dogfood.samples import made
 from tests.python.runs import HOUSE, Done, a_place, journey, need, need_commands

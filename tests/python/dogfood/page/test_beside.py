@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from hack.dogfood import beside, bundle, history, report_page, triage
+from hack.dogfood import bundle, history, triage
 from hack.dogfood.bundle import Reviewed
 from hack.dogfood.decisions import Decision
+from hack.dogfood.page import beside, report_page
 from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start
 
 OTHER = {**FINDING, 'observed': 'something else'}

@@ -1,7 +1,7 @@
 """report.html: one file that shows a whole run, made from its bundle alone, which asks nobody for anything.
 
-What is shown is plain values, made here; how it looks is in `page/`: Jinja2 templates with autoescape, a style sheet
-and a script, all written into the page. The page needs no script to be read.
+What is shown is plain values, made here; how it looks is in `templates/`: Jinja2 templates with autoescape, a style
+sheet and a script, all written into the page. The page needs no script to be read.
 
 What is known beside the bundle is handed in as `Beside`: the decisions of reviewers, one or None for each finding of
 a journey in the findings' order, and a section about earlier runs as finished markup (`history` in the templates
@@ -26,13 +26,13 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from hack.common.files import write_atomic
-from hack.dogfood import ansi, difference, layout, timeline
 from hack.dogfood.model import TIERS
+from hack.dogfood.page import ansi, difference, layout, timeline
 from hack.dogfood.report import command, sentence
 
 Json = Mapping[str, Any]
 
-_FOLDER: Final = Path(__file__).with_name('page')
+_FOLDER: Final = Path(__file__).with_name('templates')
 WORST_FIRST: Final = ('failed', 'infra', 'unknown', 'blocked', 'deferred', 'skipped', 'passed')
 _BLAME: Final[Mapping[str, str]] = {
     'failed': 'The product did not do what was promised.',

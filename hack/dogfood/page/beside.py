@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
-from hack.dogfood import history, report_page, trend, triage
-from hack.dogfood.report_page import Beside, Decision
+from hack.dogfood import history, trend, triage
+from hack.dogfood.page import report_page
+from hack.dogfood.page.report_page import Beside, Decision
 from hack.dogfood.trend import Point
 
 Json = Mapping[str, Any]
