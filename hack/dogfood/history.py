@@ -5,7 +5,6 @@ of the planned journeys are written once, in the first line of a run that planne
 their digest. So any run tells of each of its journeys: what is not listed under another verdict passed.
 """
 
-import fcntl
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -157,8 +156,7 @@ def append(path: Path, bundle: Json) -> list[str]:
 
     A run that is there already, and came to the same, is not written again.
     """
-    with open(f'{path}.lock', 'ab') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.locked(path):
         known, damaged = files.heal_jsonl(path)
         new = record(bundle, {str(line.get('planned')) for line in known if 'journeys' in line})
         last: Json = next((line for line in reversed(known) if line.get('run') == new['run']), {})
