@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hack.common.console import Console, cut, visible
 from hack.dogfood import report
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 SHOWN: Final = 10  # of each level GitHub shows as many for one step, and drops the rest without a word
 _GROUPS: Final = 50

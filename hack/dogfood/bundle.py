@@ -14,8 +14,8 @@ from hack.common import files, results
 from hack.common.errors import Exit, UserError
 from hack.dogfood import decisions, rundir, triage, verdicts
 from hack.dogfood.decisions import Decision
-from hack.dogfood.model import TIERS
-from hack.dogfood.records import Ending, History, Json, Outcome, Place, problem
+from hack.dogfood.model import TIERS, Json
+from hack.dogfood.records import Ending, History, Outcome, Place, problem
 from hack.dogfood.rundir import RunDir
 
 FORMAT: Final = 1  # of a bundle; plan.json and run.json count their own

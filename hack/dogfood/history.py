@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 from hack.common import files
 from hack.common.console import counted
 from hack.common.results import VERDICTS
+from hack.dogfood.model import Json
 from hack.dogfood.triage import ALLOWED
 
 FORMAT: Final = 1
 FILE: Final = 'history.jsonl'  # in .dogfood
 
-Json = Mapping[str, Any]
 _OTHERS: Final = tuple(verdict for verdict in VERDICTS if verdict != 'passed')
 
 

@@ -8,9 +8,8 @@ What does not belong where it was found is a problem of the harness: said, and n
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from hack.dogfood.model import FINAL_VERDICTS, VERDICTS
+from hack.dogfood.model import FINAL_VERDICTS, VERDICTS, Json
 
-Json = Mapping[str, Any]
 Ending = Literal['done', 'interrupted', 'deadline', 'lost', 'running', 'absent', 'missing']
 
 _SAID: Final[Mapping[str, Ending]] = {'done': 'done', 'interrupted': 'interrupted', 'deadline': 'deadline'}

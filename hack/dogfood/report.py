@@ -13,10 +13,8 @@ from hack.common.console import Column, Console, Row, counted, cut, visible
 from hack.common.errors import Exit, UserError
 from hack.common.files import write_atomic
 from hack.dogfood import triage
-from hack.dogfood.model import TIERS
+from hack.dogfood.model import TIERS, Json
 from hack.dogfood.rundir import RunDir
-
-Json = Mapping[str, Any]
 
 _STYLES: Final = {
     'passed': 'green',

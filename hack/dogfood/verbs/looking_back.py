@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,7 @@ from hack.common.console import Column, Console, Row, console, counted, cut
 from hack.common.errors import Exit, UserError
 from hack.dogfood import bundle, compare, decisions, history, runs, salvage, trend, triage
 from hack.dogfood.decisions import Decision
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 _SHOWN: Final = 160  # characters of a message in a table
 _STYLES: Final = {'product': 'bold red', 'harness': 'magenta', 'flaky': 'yellow', 'need': 'cyan'}
