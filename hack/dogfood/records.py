@@ -82,7 +82,7 @@ def problem(observed: str, expected: str, where: str) -> dict[str, Any]:
     return {'kind': 'harness', 'step': None, 'expected': expected, 'observed': observed, 'evidence': where}
 
 
-class History:
+class ShardHistory:
     """One shard's events, taken in their order."""
 
     def __init__(self, shard: int, places: Mapping[str, Place], events: Iterable[Json], is_running: bool) -> None:
