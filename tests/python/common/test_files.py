@@ -460,3 +460,15 @@ def test_of_two_that_change_a_file_one_waits_for_the_other(tmp_path: Path) -> No
     for thread in threads:
         thread.join()
     assert path.read_text() == '200'
+
+
+def test_the_repository_of_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / 'a' / 'b'
+    inside.mkdir(parents=True)
+    subprocess.run(['git', 'init', '--quiet', str(tmp_path / 'a')], check=True)
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').mkdir()  # as a sandbox leaves it
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').rmdir()
+    (inside / '.git').write_text('gitdir: elsewhere')
+    assert files.repository_of(inside) == inside
