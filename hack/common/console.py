@@ -104,6 +104,11 @@ def visible(text: str) -> str:
     return ''.join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def cut(text: str, characters: int) -> str:
+    """The text in so many characters, the last one a sign where something is left out."""
+    return text if len(text) <= characters else text[: characters - 1] + '…'
+
+
 def aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """The table as plain lines, every cell whole; the last column has no width of its own."""
     table = [[column.title for column in columns], *(row.cells for row in rows)]

@@ -7,7 +7,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -252,6 +253,14 @@ def _born_locked(path: Path | str) -> int | None:
     finally:
         os.unlink(beside)
     return file
+
+
+@contextmanager
+def locked(path: Path | str) -> Iterator[None]:
+    """Alone with a file that others change likewise: waits for the lock, which stands beside it as `.lock`."""
+    with open(f'{path}.lock', 'ab') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def lock_is_held(path: Path | str) -> bool:

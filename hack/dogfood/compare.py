@@ -14,9 +14,7 @@ from typing import Any, Final, NamedTuple
 from hack.common.console import Column, Console, Row, counted
 from hack.common.errors import Exit
 from hack.dogfood import history
-from hack.dogfood.model import VERDICTS
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import VERDICTS, Json
 
 _TO_DEVIATION: Final = 1.4826  # of a MAD, where the data are normal
 _OUTLIER: Final = 3.5  # deviations

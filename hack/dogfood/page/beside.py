@@ -6,15 +6,14 @@ of them.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
 from hack.dogfood import history, trend, triage
+from hack.dogfood.model import Json
 from hack.dogfood.page import markup
 from hack.dogfood.trend import Point
-
-Json = Mapping[str, Any]
 
 _RUNS: Final = 50  # drawn,
 _ROWS: Final = 20  # and told in figures

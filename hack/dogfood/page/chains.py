@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from hack.dogfood.model import Json
 from hack.dogfood.page import layout
 from hack.dogfood.page.journeys import Shown, several
 from hack.dogfood.page.looks import WORST_FIRST, duration, short
-
-Json = Mapping[str, Any]
 
 _DRAWN_JOURNEYS: Final = 600  # in all drawings; the other chains are told in words
 _DRAWN_CHAIN: Final = 300  # in one

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from hack.common.console import cut
+
 WORST_FIRST: Final = ('failed', 'infra', 'unknown', 'blocked', 'deferred', 'skipped', 'passed')
 _LABEL: Final = 36  # characters of an id or a token in a drawing
 
@@ -25,4 +27,4 @@ def percent(part: float) -> str:
 
 
 def short(text: str) -> str:
-    return text if len(text) <= _LABEL else text[: _LABEL - 1] + '…'
+    return cut(text, _LABEL)

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common.files import write_atomic
-from hack.dogfood.model import TIERS
+from hack.dogfood.model import TIERS, Json
 from hack.dogfood.page import ansi, markup, timeline
 from hack.dogfood.page.beside import NOTHING, Beside
 from hack.dogfood.page.chains import chains
 from hack.dogfood.page.journeys import Fact, Shown, View, shown, view_of
 from hack.dogfood.page.looks import WORST_FIRST
 from hack.dogfood.report import sentence
-
-Json = Mapping[str, Any]
 
 _BLAME: Final[Mapping[str, str]] = {
     'failed': 'The product did not do what was promised.',

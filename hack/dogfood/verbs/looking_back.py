@@ -4,18 +4,17 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from hack.common import collector
-from hack.common.console import Column, Console, Row, console, counted
+from hack.common.console import Column, Console, Row, console, counted, cut
 from hack.common.errors import Exit, UserError
 from hack.dogfood import bundle, compare, decisions, history, runs, salvage, trend, triage
 from hack.dogfood.decisions import Decision
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 _SHOWN: Final = 160  # characters of a message in a table
 _STYLES: Final = {'product': 'bold red', 'harness': 'magenta', 'flaky': 'yellow', 'need': 'cyan'}
@@ -130,10 +129,11 @@ def _is_beside(path: str, cause: Json, said: Json) -> bool:
 
 def _row(cause: Json) -> Row:
     what = ': '.join(filter(None, (' '.join(cause['step'].split()), cause['message'])))
-    shown = what if len(what) <= _SHOWN else what[: _SHOWN - 1] + '…'
     decided = triage.in_words(cause['decision']) if cause['decision'] else '-'
     counts = str(len(cause['journeys'])), str(len(cause['waiting']))
-    return Row([cause['fingerprint'], cause['blames'], *counts, decided, shown], _STYLES.get(cause['blames'], ''))
+    return Row(
+        [cause['fingerprint'], cause['blames'], *counts, decided, cut(what, _SHOWN)], _STYLES.get(cause['blames'], '')
+    )
 
 
 def _conclude(said: Json, review: Json, shown: Console) -> None:

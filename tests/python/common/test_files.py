@@ -445,6 +445,23 @@ def test_following_a_file_writes_nothing_and_reads_what_is_torn_only_once_it_is_
     assert followed.objects()[0] == ([{'a': 1}] if os.geteuid() == 0 else [])
 
 
+def test_of_two_that_change_a_file_one_waits_for_the_other(tmp_path: Path) -> None:
+    path = tmp_path / 'counted'
+    path.write_text('0')
+
+    def add_one() -> None:
+        for _ in range(50):
+            with files.locked(path):
+                path.write_text(str(int(path.read_text()) + 1))
+
+    threads = [threading.Thread(target=add_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() == '200'
+
+
 def test_the_repository_of_a_folder(tmp_path: Path) -> None:
     inside = tmp_path / 'a' / 'b'
     inside.mkdir(parents=True)
