@@ -67,6 +67,18 @@ def read_json(path: Path | str) -> Any:
         return json.loads(file.read())
 
 
+def repository_of(folder: Path) -> Path | None:
+    """The nearest folder, this one or one above, that git takes for a repository.
+
+    An empty `.git` makes none: sandboxes leave such behind where they kept programs from writing one.
+    """
+    return next((place for place in (folder, *folder.parents) if _is_repository(place / '.git')), None)
+
+
+def _is_repository(git: Path) -> bool:
+    return git.is_file() or (git / 'HEAD').is_file()  # a file is what a worktree or a submodule has
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hack.common.console import Console, visible
+from hack.common.files import repository_of
 from hack.dogfood import report
 
 Json = Mapping[str, Any]
@@ -97,8 +98,8 @@ def _from_root(path: str, cwd: str) -> str:
 
 
 @functools.cache
-def _root(folder: str) -> str | None:
-    return next((str(above) for above in (Path(folder), *Path(folder).parents) if (above / '.git').exists()), None)
+def _root(folder: str) -> Path | None:
+    return repository_of(Path(folder))
 
 
 def _data(text: str) -> str:

@@ -443,3 +443,15 @@ def test_following_a_file_writes_nothing_and_reads_what_is_torn_only_once_it_is_
     with open(path, 'ab') if os.geteuid() == 0 else open(os.devnull, 'ab') as file:
         file.write(b'1}\n')
     assert followed.objects()[0] == ([{'a': 1}] if os.geteuid() == 0 else [])
+
+
+def test_the_repository_of_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / 'a' / 'b'
+    inside.mkdir(parents=True)
+    subprocess.run(['git', 'init', '--quiet', str(tmp_path / 'a')], check=True)
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').mkdir()  # as a sandbox leaves it
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').rmdir()
+    (inside / '.git').write_text('gitdir: elsewhere')
+    assert files.repository_of(inside) == inside
