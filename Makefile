@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 
 # Values reach the scripts by the environment, as they were typed: make expands nothing in them, no recipe holds them.
 VARIABLES := SHARDS JOURNEYS ONLY TIERS RESUME RETRIES DEADLINE PRODUCT_PATH REPORT_ONLY REQUIRE_ALL RUN_DIR KEEP \
-  SANDBOX FORMAT ID FEATURE PYTHON KNOWN LAST A B BUNDLE CONFIG
+  SANDBOX FORMAT ID FEATURE PYTHON KNOWN LAST A B BUNDLE CONFIG AGENT_BIN AGENT_VERSION SCENARIOS JOBS SHARD TWICE \
+  UPDATE OUT
 $(foreach name,$(VARIABLES),$(eval override export $(name) := $$(value $(name))))
 # A misspelt one would be no variable of ours, and the run another one than was asked for. (A make above this one may
 # have variables of its own.)
@@ -125,6 +126,22 @@ agents-status: ## Print the phase of a project and how its agents are
 .PHONY: agents-demo
 agents-demo: ## Show a builder and an adversary come up, move on, be healed and go, in 20 seconds; spends nothing
 	@hack/orchestrator/examples/builder-adversary/demo.sh
+
+##@ Exec gate
+
+.PHONY: harness-smoke
+harness-smoke: ## Hold an agent's `exec --json` to its contract, on a fake API; runs land in the caller's .dogfood/
+## AGENT_BIN=path            the binary (default: code-rs/target/dev-fast/code where there is code-rs/, else Codex)
+## AGENT_VERSION=0.142.3     this Codex, installed on first use (default: 0.99.0)
+## SCENARIOS=path            scenarios, a folder or a file (default: those shipped)
+## JOBS=n                    scenarios at once (default: the number of cores)
+## SHARD=k/n                 the k-th of n parts
+## TWICE=1                   run each scenario twice; a difference is a failure
+## UPDATE=1                  rewrite golden requests
+## OUT=path                  folder for runs (default: .dogfood/harness)
+## KEEP=1                    keep homes and workspaces
+## FORMAT=table|jsonl|junit  (default: table)
+	@$(FROM_CALLER) harness-smoke
 
 ##@ Development
 

@@ -86,6 +86,11 @@ make := 'make --no-print-directory -C ' + quote(justfile_directory())
 @agents-demo *variables:
     {{ make }} agents-demo "$@"
 
+# Hold an agent's `exec --json` to its contract, on a fake API; runs land in the caller's .dogfood/
+[no-cd]
+@harness-smoke *variables:
+    {{ make }} harness-smoke "$@"
+
 # Make .venv with all tools; the other verbs do so where it is due
 [no-cd]
 @setup *variables:

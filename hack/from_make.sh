@@ -46,7 +46,7 @@ caller_folder() {
 }
 
 is_on() {
-  [[ ${!1} =~ ^[01]?$ ]] || die "dogfood: $1=${!1} is neither 0 nor 1 (say $1=1, or leave it out)"
+  [[ ${!1} =~ ^[01]?$ ]] || die "$verb: $1=${!1} is neither 0 nor 1 (say $1=1, or leave it out)"
   [[ ${!1} == 1 ]]
 }
 
@@ -54,24 +54,29 @@ journeys() {
   "$root/.venv/bin/python" "$root/hack/dogfood/run_journeys.py" "$@"
 }
 
-# dogfood.sh runs in the background, for a shell keeps a TERM to itself until its foreground child ends. Ctrl-C is for
-# dogfood.sh alone; this script stays to tell how it ended. (Ignored, not trapped: bash 5.2 loses the status then.)
-dogfood() {
+# Run a program to its end and tell its exit status. It runs in the background, for a shell keeps a TERM to itself until
+# its foreground child ends. Ctrl-C is for the program alone; this script stays to tell how it ended. (Ignored, not
+# trapped: bash 5.2 loses the status then.)
+to_its_end() {
   local child status=0
+  trap '' INT
+  env --default-signal=INT "$@" &
+  child=$!
+  trap 'kill -TERM "$child"' TERM
+  while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
+  wait "$child" || status=$?
+  ((status == 0)) || echo "make $verb: exit status $status (make itself can only say 2)" >&2
+  return "$status"
+}
+
+dogfood() {
   local options=(${SHARDS:+--shards="$SHARDS"} ${ONLY:+--only="$ONLY"} ${TIERS:+--tiers="$TIERS"}
     ${RESUME:+--resume="$RESUME"} ${RETRIES:+--retries="$RETRIES"} ${DEADLINE:+--deadline="$DEADLINE"}
     ${PRODUCT_PATH:+--product-path="$PRODUCT_PATH"} ${RUN_DIR:+--run-dir="$RUN_DIR"} ${KEEP:+--keep="$KEEP"}
     ${SANDBOX:+--sandbox="$SANDBOX"} ${KNOWN:+--known="$KNOWN"})
   ! is_on REPORT_ONLY || options+=(--report-only)
   ! is_on REQUIRE_ALL || options+=(--require-all)
-  trap '' INT
-  env --default-signal=INT "$root/hack/dogfood/dogfood.sh" "${options[@]}" ${JOURNEYS:+"$JOURNEYS"} &
-  child=$!
-  trap 'kill -TERM "$child"' TERM
-  while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
-  wait "$child" || status=$?
-  ((status == 0)) || echo "make dogfood: exit status $status (make itself can only say 2)" >&2
-  return "$status"
+  to_its_end "$root/hack/dogfood/dogfood.sh" "${options[@]}" ${JOURNEYS:+"$JOURNEYS"}
 }
 
 # As the next `make dogfood` would have it, by the durations it would know.
@@ -105,6 +110,16 @@ new-journeys() {
   journeys new "$FEATURE" --corpus="$corpus"
 }
 
+# Which agent it is, AGENT_BIN and AGENT_VERSION tell by the environment.
+harness-smoke() {
+  local options=(${OUT:+--out="$OUT"} ${JOBS:+--jobs="$JOBS"} ${SHARD:+--shard="$SHARD"} ${FORMAT:+--format="$FORMAT"})
+  ! is_on TWICE || options+=(--twice)
+  ! is_on UPDATE || options+=(--update)
+  ! is_on KEEP || options+=(--keep)
+  to_its_end "$root/.venv/bin/python" "$root/hack/exec_harness/run_scenarios.py" run "${options[@]}" \
+    ${SCENARIOS:+"$SCENARIOS"}
+}
+
 main() {
   local verb=$1 corpus=${JOURNEYS:-journeys} folder
   folder=$(caller_folder)
@@ -115,7 +130,7 @@ main() {
   "$root/hack/setup.sh" run
   cd "$folder"
   case $verb in
-    dogfood | plan | explain | trend | compare | triage | new-journeys) "$verb" ;;
+    dogfood | plan | explain | trend | compare | triage | new-journeys | harness-smoke) "$verb" ;;
     check) journeys check "$corpus" ;;
     watch) journeys watch ${FORMAT:+--format="$FORMAT"} ${RUN_DIR:+"$RUN_DIR"} ;;
     graph) journeys graph ${FORMAT:+--format="$FORMAT"} "$corpus" ;;

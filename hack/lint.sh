@@ -33,6 +33,7 @@ main() {
   check 'shfmt' shfmt -i 2 -ci -d "${scripts[@]}" "${tests[@]}"
   check 'workflows' check-jsonschema --builtin-schema vendor.github-workflows "${workflows[@]}"
   check 'zizmor' zizmor --offline --quiet "${workflows[@]}"
+  check 'scenarios' .venv/bin/python hack/exec_harness/run_scenarios.py check
   ((${#corpora[@]} == 0)) || check 'corpora' check-jsonschema --schemafile "$schema" "${corpora[@]}"
   return "$failed"
 }

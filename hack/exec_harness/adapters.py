@@ -37,6 +37,12 @@ class Row(NamedTuple):
     quiet: tuple[str, ...]  # features that are switched off where it has them
     tools: Mapping[str, Tool]
 
+    def names(self) -> dict[str, str]:
+        """What a scenario calls abstractly: `tool.shell` is the tool's name, `tool.shell.argument` its argument's."""
+        tools = self.tools.items()
+        names = {f'tool.{abstract}': tool.name for abstract, tool in tools}
+        return names | {f'tool.{abstract}.argument': tool.argument for abstract, tool in tools if tool.argument}
+
 
 _PROVIDER: Final = (
     'model_provider="fake"',
@@ -52,7 +58,14 @@ ROWS: Final = (
         since=(0, 99, 0),
         before=None,
         homes=_HOMES,
-        settings=(*_PROVIDER, 'analytics.enabled=false', 'check_for_update_on_startup=false'),
+        settings=(
+            *_PROVIDER,
+            'analytics.enabled=false',
+            'check_for_update_on_startup=false',
+            # Its sandbox guards a `.git` in whatever may be written, and one that is killed leaves an empty one there:
+            # in /tmp that would make a repository of everybody's temporary folder.
+            'sandbox_workspace_write.exclude_slash_tmp=true',
+        ),
         quiet=('plugins', 'shell_snapshot', 'unbounded_connection_retries'),
         tools={
             'shell': Tool('exec_command', 'cmd'),
@@ -90,10 +103,7 @@ class Agent(NamedTuple):
         return (*settings, *silenced)
 
     def names(self) -> dict[str, str]:
-        """What a scenario calls abstractly: `tool.shell` is the tool's name, `tool.shell.argument` its argument's."""
-        tools = self.row.tools.items()
-        names = {f'tool.{abstract}': tool.name for abstract, tool in tools}
-        return names | {f'tool.{abstract}.argument': tool.argument for abstract, tool in tools if tool.argument}
+        return self.row.names()
 
 
 def ask(binary: Path) -> Agent:

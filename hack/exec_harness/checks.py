@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import jsonpath
 from hack.common.process import End
-from hack.exec_harness import bodies, events, golden
+from hack.exec_harness import bodies, events, golden, normalise
 from hack.exec_harness.events import Command
 from hack.exec_harness.model import (
     CommandExpect,
@@ -52,6 +52,7 @@ def check(expect: Expect, observed: Observed) -> tuple[Finding, ...]:
             _requests,
             _outputs,
             _workspace,
+            _golden,
         )
         for finding in look(expect, observed)
     )
@@ -311,7 +312,7 @@ def _outputs_of(wanted: OutputExpect, requests: Sequence[Request]) -> Iterator[t
         yield from ((call, text) for call, text in bodies.tool_outputs(request) if wanted.call_id in (None, call))
 
 
-# -- the workspace --------------------------------------------------------------------------
+# -- the workspace, and golden requests ----------------------------------------------------
 
 
 def _workspace(expect: Expect, observed: Observed) -> Iterator[Finding]:
@@ -365,6 +366,20 @@ def _text(claim: str, wanted: FileExpect | StatusExpect, text: str) -> Iterator[
         difference = golden.difference(wanted.equals, text)
         yield Finding('workspace', f'{claim}.equals', _quoted(wanted.equals), _quoted(text), difference)
     yield from _parts('workspace', claim, _Parts(wanted.contains_all, (), wanted.not_contains), text)
+
+
+def _golden(expect: Expect, observed: Observed) -> Iterator[Finding]:
+    if expect.requests_match is not None:
+        comparison = golden.compare(expect.requests_match, comparable(observed))
+        if comparison.wrong:
+            wanted = f'the requests of {expect.requests_match.name}'
+            yield Finding('golden', 'expect.requests_match', wanted, comparison.wrong, comparison.difference)
+
+
+def comparable(observed: Observed) -> list[Any]:
+    """The bodies of the requests to the model, normalised: what golden files and second runs are held to."""
+    normaliser = normalise.Normaliser(observed.masks)
+    return [normaliser.value(bodies.scope(request, 'body')) for request in asked(observed)]
 
 
 # -- words ---------------------------------------------------------------------------------

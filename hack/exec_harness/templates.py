@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 from hack.common.source import LARGEST, Document, Items, Problem, Table, suggest
 
 NAMES: Final = ('base_url', 'workspace', 'home')
-TOOL: Final = 'tool.'  # every name that starts so is the adapter's: of a tool, or of one of its parameters
+TOOLS: Final = ('shell', 'apply_patch', 'view_image')  # what adapters may know a tool for; each may have an argument
+_TOOL: Final = 'tool.'
+_TOOL_NAMES: Final = tuple(f'{_TOOL}{tool}{of}' for tool in TOOLS for of in ('', '.argument'))
 _KNOWN: Final = re.compile(r'\{\{ ?(base_url|workspace|home|tool\.[a-z_]+(?:\.[a-z_]+)*) ?\}\}')
 _ANY: Final = re.compile(r'\{\{ ?([A-Za-z_.-]+) ?\}\}')
 _REPEAT: Final = '$repeat'
@@ -72,11 +74,19 @@ def names(value: Any) -> Iterator[str]:
 
 
 def check_names(document: Document, found: list[Problem]) -> None:
-    """Find names in double braces that come near to a known one; others are a text like any other."""
+    """Find tools that no adapter knows, and names that come near to a known one; others are a text like any other."""
     for holder, step in _values(document):
         for name in _ANY.findall(holder[step]) if isinstance(holder[step], str) else ():
-            if not _KNOWN.fullmatch(f'{{{{{name}}}}}') and (hint := suggest(name, NAMES)):
-                found.append(document.problem(f'unknown name {{{{{name}}}}}{hint}', (step,), within=holder))
+            if fault := _name_fault(name):
+                found.append(document.problem(f'unknown name {{{{{name}}}}}{fault}', (step,), within=holder))
+
+
+def _name_fault(name: str) -> str:
+    if name in NAMES or name in _TOOL_NAMES:
+        return ''
+    if name.startswith(_TOOL):
+        return suggest(name, _TOOL_NAMES) or f' (known: {", ".join(_TOOL_NAMES)})'
+    return suggest(name, NAMES)
 
 
 def write_out_repeats(document: Document, found: list[Problem]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import agents, migration, phases, sightings, status
+from hack.orchestrator import agents, phases, sightings, status
 from hack.orchestrator.model import Agent, Config, Standing, State
 from hack.orchestrator.sightings import Project
 
@@ -19,9 +19,17 @@ from hack.orchestrator.sightings import Project
 
 def main(arguments: list[str]) -> int:
     """Run one verb; raises UserError for what the caller can mend."""
-    asked = _parser().parse_args(arguments)
+    asked = _parser(whole=not _is_status(arguments)).parse_args(arguments)
     do: Callable[[argparse.Namespace], int] = asked.do
     return do(asked)
+
+
+def _is_status(arguments: list[str]) -> bool:
+    """Whether this asks for the status, and a parser of that alone will do."""
+    match arguments:
+        case ['status', *_] | ['--config', _, 'status', *_]:
+            return True
+    return False
 
 
 def _project(asked: argparse.Namespace) -> Project:
@@ -266,50 +274,70 @@ def _campaign(asked: argparse.Namespace) -> int:
 # -- the parser ------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+Verbs = Any  # what add_subparsers gives
+
+
+def _parser(whole: bool) -> argparse.ArgumentParser:
+    """With all verbs, or with `status` alone: to make the others takes as long as to look."""
     parser = argparse.ArgumentParser(prog='run_agents.py', description='Keep the agents of a project up.')
     parser.add_argument('--config', type=Path, default=agents.DEFAULT, help='default: agents.toml')
     verbs = parser.add_subparsers(required=True, metavar='VERB')
-
-    def verb(name: str, do: Callable[[argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
-        one = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
-        one.set_defaults(do=do)
-        return one
-
-    def listing(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        one.add_argument('--format', choices=('text', 'json'), default='text')
-        return one
-
-    up = verb('up', _up, 'start what is not up, and the watchdog (RESUME_PHASE=1: in the recorded phase)')
-    up.add_argument('names', metavar='NAME', nargs='*')
-    down = verb('down', _down, 'end the named ones, or all')
-    down.add_argument('names', metavar='NAME', nargs='*')
-    shown = listing(verb('status', _status, 'the phase, and how every agent is; writes nothing'))
+    if whole:
+        _add_acting(verbs)
+    shown = _listing(_verb(verbs, 'status', _status, 'the phase, and how every agent is; writes nothing'))
     shown.add_argument('--no-state', action='store_true', help='only what the configuration says')
-    kept = verb('watchdog', _watchdog, 'keep the agents up, here; `up` does so in a session')
+    if whole:
+        _add_reading(verbs)
+        _add_tests(verbs)
+        from hack.orchestrator import migration
+
+        migration.add_verbs(verbs)
+    return parser
+
+
+def _verb(verbs: Verbs, name: str, do: Callable[[argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
+    one: argparse.ArgumentParser = verbs.add_parser(name, help=says, description=says[0].upper() + says[1:] + '.')
+    one.set_defaults(do=do)
+    return one
+
+
+def _listing(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    one.add_argument('--format', choices=('text', 'json'), default='text')
+    return one
+
+
+def _add_acting(verbs: Verbs) -> None:
+    up = _verb(verbs, 'up', _up, 'start what is not up, and the watchdog (RESUME_PHASE=1: in the recorded phase)')
+    up.add_argument('names', metavar='NAME', nargs='*')
+    down = _verb(verbs, 'down', _down, 'end the named ones, or all')
+    down.add_argument('names', metavar='NAME', nargs='*')
+    kept = _verb(verbs, 'watchdog', _watchdog, 'keep the agents up, here; `up` does so in a session')
     kept.add_argument('--standby', action='store_true', help='wait until no other watchdog runs')
-    logged = verb('logs', _logs, 'what an agent has shown; writes nothing')
+    cleared = _verb(verbs, 'clear-backoff', _clear_backoff, 'start an agent again that was left down')
+    cleared.add_argument('name', metavar='NAME')
+    made = _verb(verbs, 'init', _init, 'write a builder and an adversary, with their documents')
+    made.add_argument('folder', type=Path, metavar='DIR')
+
+
+def _add_reading(verbs: Verbs) -> None:
+    logged = _verb(verbs, 'logs', _logs, 'what an agent has shown; writes nothing')
     logged.add_argument('name', metavar='NAME')
     logged.add_argument('--follow', action='store_true', help='and what it shows from now on')
-    verb('attach', _attach, 'look at an agent in its session').add_argument('name', metavar='NAME')
-    phase = listing(verb('phase', _phase, 'show the phase, or go to another'))
+    _verb(verbs, 'attach', _attach, 'look at an agent in its session').add_argument('name', metavar='NAME')
+    phase = _listing(_verb(verbs, 'phase', _phase, 'show the phase, or go to another'))
     phase.add_argument('what', choices=('show', 'next', 'set'))
     phase.add_argument('number', metavar='N', nargs='?', help='of set: from 1, or the id')
-    listing(verb('render', _render, 'the kickoffs that would be sent')).add_argument('name', metavar='NAME', nargs='?')
-    listing(verb('validate', _validate, 'check the configuration and list all that is wrong with it'))
-    verb('init', _init, 'write a builder and an adversary, with their documents').add_argument(
-        'folder', type=Path, metavar='DIR'
-    )
-    listing(verb('doctor', _doctor, 'find orphans, a second server, a lost socket, stale locks')).add_argument(
-        '--fix', action='store_true', help='and mend them'
-    )
-    verb('clear-backoff', _clear_backoff, 'start an agent again that was left down').add_argument(
-        'name', metavar='NAME'
-    )
-    verb('selftest', _selftest, 'a whole scratch life cycle, leaving nothing')
-    faults = verb('fault-campaign', _campaign, 'kill agents, watchdogs and servers of a scratch project at random')
+    rendered = _listing(_verb(verbs, 'render', _render, 'the kickoffs that would be sent'))
+    rendered.add_argument('name', metavar='NAME', nargs='?')
+    _listing(_verb(verbs, 'validate', _validate, 'check the configuration and list all that is wrong with it'))
+
+
+def _add_tests(verbs: Verbs) -> None:
+    examined = _listing(_verb(verbs, 'doctor', _doctor, 'find orphans, a second server, a lost socket, stale locks'))
+    examined.add_argument('--fix', action='store_true', help='and mend them')
+    _verb(verbs, 'selftest', _selftest, 'a whole scratch life cycle, leaving nothing')
+    says = 'kill agents, watchdogs and servers of a scratch project at random'
+    faults = _verb(verbs, 'fault-campaign', _campaign, says)
     faults.add_argument('faults', type=int, metavar='N')
     faults.add_argument('--seed', type=int, default=0)
     faults.add_argument('--agents', type=int, default=12)
-    migration.add_verbs(verbs)
-    return parser

@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hack.common import process
 from hack.common.console import Column, Row, console
 from hack.common.errors import Exit, UserError
 from hack.orchestrator import fleet
@@ -118,14 +119,15 @@ def _get(asked: argparse.Namespace) -> int:
 
 
 def _status(asked: argparse.Namespace) -> int:
-    """Exit 3 where a project that is enabled and here could not say how it is."""
+    """Exit 3 where a project that is enabled and not merely a URL could not say how it is."""
     with ThreadPoolExecutor(4) as pool:
         seen = list(pool.map(look, _chosen(_load(asked), asked.names)))
     if asked.format == 'json':
         _say_json([{**one._asdict(), 'project': one.project.name, 'enabled': one.project.enabled} for one in seen])
     else:
         _table(_STATUS, ((one.project.name, _yes(one.project.enabled), *one[1:4]) for one in seen))
-    return Exit.GREEN if all(one.told or one.project.folder is None for one in seen) else Exit.BROKEN
+    silent = [one for one in seen if not one.told and one.project.enabled and one.project.folder]
+    return Exit.BROKEN if silent else Exit.GREEN
 
 
 def _up(asked: argparse.Namespace) -> int:
@@ -174,9 +176,19 @@ def _act(verb: str, registry: Fleet, projects: Sequence[Project]) -> int:
     environment = {**os.environ, fleet.FLEET_VARIABLE: str(registry.path.resolve())}
     for project in projects:
         _say(f'{project.name}: {verb}')
-        ended = subprocess.run(command(project, verb), env=environment, timeout=_ACT_SECONDS, stdin=subprocess.DEVNULL)
-        worst = max(worst, ended.returncode)
+        worst = max(worst, _ended(project, verb, environment))
     return worst
+
+
+def _ended(project: Project, verb: str, environment: Mapping[str, str]) -> int:
+    """The exit status of a verb of the project's own engine."""
+    try:
+        asked = command(project, verb)
+        status = subprocess.run(asked, env=environment, timeout=_ACT_SECONDS, stdin=subprocess.DEVNULL).returncode
+    except subprocess.TimeoutExpired:
+        print(f'{project.name}: {verb} has not ended in {_ACT_SECONDS:.0f} s (see doctor there)', file=sys.stderr)
+        return Exit.BROKEN
+    return status if status >= 0 else Exit.BROKEN
 
 
 def _is_here(project: Project) -> bool:
@@ -236,6 +248,4 @@ def _engine(project: Project) -> str:
 
 
 def _git(folder: str, *arguments: str) -> str:
-    command = ['git', '--no-optional-locks', '-C', folder, *arguments]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_STATUS_SECONDS)
-    return ended.stdout.strip()
+    return process.outputs([('git', '--no-optional-locks', '-C', folder, *arguments)], _STATUS_SECONDS)[0] or ''

@@ -7,7 +7,7 @@ from os.path import abspath, dirname
 if __name__ == '__main__':
     repository = dirname(dirname(dirname(abspath(__file__))))
     sys.path[0] = repository  # not this folder: its modules must not shadow others, nor load under two names
-    sys.dont_write_bytecode = True  # reading verbs write nothing
+    sys.dont_write_bytecode |= 'up' not in sys.argv[1:]  # reading verbs write nothing; `up` saves them the compiling
     from hack.common.entry import ensure
 
     ensure(repository, [])

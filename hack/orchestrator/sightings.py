@@ -1,6 +1,5 @@
 """What is there now, without a trace of having looked: one call to tmux, and the state files."""
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -59,6 +58,8 @@ def _own_socket(config: Config) -> Path:
 
 
 def _digest(folder: Path) -> str:
+    import hashlib  # a hundredth of a second, and status can do without
+
     return hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
 
 

@@ -224,6 +224,23 @@ END
 [--corpus=c]" new-journeys 'FEATURE=local images' JOURNEYS=c
 }
 
+@test "the verbs of agents run where they were called, with nothing set up" {
+  mkdir "$house/hack/orchestrator"
+  cp "$house/hack/dogfood/run_journeys.py" "$house/hack/orchestrator/run_agents.py"
+  rm "$house/.venv"
+  cd "$caller"
+  local verb
+  for verb in up down status; do
+    rm -f "$calls"
+    run -0 make -C "$house" "agents-$verb" 'CONFIG=some/agents of ours.toml'
+    assert_called "in $caller" '[--config]' '[some/agents of ours.toml]' "[$verb]"
+  done
+  rm "$calls"
+  run -0 make -C "$house" agents-status
+  assert_called "in $caller" '[--config]' '[agents.toml]' '[status]'
+  [[ ! -e $house/.venv ]]
+}
+
 @test "a verb that lacks its variable says which, and runs nothing" {
   run -2 make explain
   assert_contains 'make explain: which journey? (make explain ID=…)' "$output"

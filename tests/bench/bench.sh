@@ -18,7 +18,7 @@ install_peers() {
 }
 
 main() {
-  local out=${1:-.dogfood/bench}
+  local out=${1:-.dogfood/bench} agent
   mkdir -p "$out"
   install_peers
   "$python" "$here/bench_run.py" --peers "$peers/bin" --json "$out/run.json"
@@ -26,6 +26,9 @@ main() {
   "$python" "$here/bench_live.py" --json "$out/live.json"
   "$python" "$here/bench_history.py" --json "$out/history.json"
   "$python" "$here/bench_page.py" --json "$out/page.json"
+  agent=$("$repository/hack/exec_harness/install_agent.sh") || agent='' # without npm, only the stub is measured
+  "$python" "$here/bench_gate.py" ${agent:+--agent-bin="$agent"} --json "$out/gate.json"
+  "$python" "$here/bench_agents.py" --json "$out/agents.json"
 }
 
 main "$@"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.python.browser import PHONE, chromium, open_page
+from tests.python.browser import chromium, open_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LIES = REPOSITORY / 'tests/corpora/lies'
@@ -30,7 +30,6 @@ def main(folder: Path) -> None:
         picture(browser, page, folder / 'journey-dark.png', 'dark', JOURNEY)
         picture(browser, page, folder / 'chains-light.png', 'light', '#chains')
         picture(browser, page, folder / 'chains-dark.png', 'dark', '#chains')
-        picture(browser, page, folder / 'phone-light.png', 'light', JOURNEY, PHONE)
 
 
 def run(place: Path) -> Path:

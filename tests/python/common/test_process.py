@@ -357,7 +357,7 @@ def enclose(supervisor: Supervisor, script: str, seconds: float = 20) -> process
 
 
 def test_what_keeps_an_enclosure_is_no_survivor_and_ends_with_its_owner(supervisor: Supervisor) -> None:
-    first = enclose(supervisor, '(echo ready; sleep 301 & wait) & wait')
+    first = enclose(supervisor, '(sleep 301 & echo ready; wait) & wait')
     run(supervisor, 'setsid sleep 300 &')
     run(supervisor, 'setsid sleep 300 &', owner=OTHER)
     assert run(supervisor, 'sleep 300', seconds=0.2).end is End.TIMED_OUT

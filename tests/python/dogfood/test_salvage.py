@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hack.common.errors import UserError
-from hack.dogfood import report, report_page, salvage
+from hack.dogfood import report, salvage
+from hack.dogfood.page import beside, report_page
 from tests.python.dogfood.samples import made
 
 
@@ -80,7 +81,10 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] + [place for key in keys for place in _places(value[key], (*path, key))]
 
 
-def test_whatever_stands_in_the_place_of_a_value_a_page_is_made(tmp_path: Path) -> None:
+def test_whatever_stands_in_the_place_of_a_value_a_page_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('PATH', str(tmp_path))  # without dot: it is not what is tried here, and takes most of the time
     original = json.dumps({**made(), 'journeys': made()['journeys'][:2], 'shards': made()['shards'][:1]})
     places = [place for place in _places(json.loads(original)) if place]
     assert len(places) > 100
@@ -91,5 +95,5 @@ def test_whatever_stands_in_the_place_of_a_value_a_page_is_made(tmp_path: Path) 
             inner = inner[key]
         inner[last] = WRONG[number % len(WRONG)]
         said = salvaged(tmp_path, json.dumps(bundle))
-        page = report_page.render(said.bundle, tmp_path, report_page.Beside(troubles=said.troubles))
+        page = report_page.render(said.bundle, tmp_path, beside.Beside(troubles=said.troubles))
         assert page.endswith('</html>')

@@ -87,7 +87,7 @@ ITEM = {
     'type': 'function_call',
     'call_id': 'c1',
     'name': '{{tool.shell}}',
-    'arguments': '{"{{tool.shell.command}}": "ls"}',
+    'arguments': '{"{{tool.shell.argument}}": "ls"}',
 }
 REPLIES = (
     Reply(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hack.common.source import Problem, parse_yaml
-from hack.exec_harness import templates
+from hack.exec_harness import adapters, templates
 from hack.exec_harness.model import Api, Event, Expect, FileExpect, Reply, Scenario, Turn
 
 VALUES = {
@@ -74,7 +74,15 @@ def test_the_names_in_use_are_listed() -> None:
     [
         ('"{{worksapce}}"', ["s.yaml:1:4: unknown name {{worksapce}} (did you mean 'workspace'?)"]),
         ('[x, "{{BASE_URL}} {{home}}"]', ["s.yaml:1:8: unknown name {{BASE_URL}} (did you mean 'base_url'?)"]),
-        ('"{{user}} {{workspace}} {{tool.any}}"', []),
+        ('"{{tool.shel}}"', ["s.yaml:1:4: unknown name {{tool.shel}} (did you mean 'tool.shell'?)"]),
+        (
+            '"{{tool.x}}"',
+            [
+                's.yaml:1:4: unknown name {{tool.x}} (known: tool.shell, tool.shell.argument, tool.apply_patch, '
+                'tool.apply_patch.argument, tool.view_image, tool.view_image.argument)'
+            ],
+        ),
+        ('"{{user}} {{workspace}} {{tool.view_image.argument}}"', []),
     ],
 )
 def test_a_misspelt_name_is_told(text: str, said: list[str]) -> None:
@@ -83,6 +91,10 @@ def test_a_misspelt_name_is_told(text: str, said: list[str]) -> None:
     assert document is not None
     templates.check_names(document, found)
     assert [str(problem) for problem in found] == said
+
+
+def test_what_adapters_know_can_be_named() -> None:
+    assert {tool for row in adapters.ROWS for tool in row.tools} == set(templates.TOOLS)
 
 
 def written_out(text: str) -> tuple[object, list[Problem]]:

@@ -340,7 +340,20 @@ def test_on_the_users_server_only_our_own_sessions_are_touched(folder: Path) -> 
         there.there.environment['TMUX_TMPDIR'] = str(folder)
         mux = there.there.project.tmux
         mux.socket.parent.mkdir(mode=0o700)
-        mux.run('-f', '/dev/null', 'new-session', '-d', '-s', 'mine', 'sleep', '60')
+        server_of_mine = [
+            'tmux',
+            '-S',
+            str(mux.socket),
+            '-f',
+            '/dev/null',
+            'new-session',
+            '-d',
+            '-s',
+            'mine',
+            'sleep',
+            '60',
+        ]
+        subprocess.run(server_of_mine, env=there.there.environment, check=True)
         mux.run('new-session', '-d', '-s', 't-stranger', 'sleep', '60')
         server = mux.panes()['mine'].server
         try:

@@ -1,0 +1,167 @@
+"""One scenario, once, in a worker's own process: from an empty place to evidence and a verdict."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hack.common import files
+from hack.common.errors import UserError
+from hack.common.process import Supervisor
+from hack.exec_harness import agent, checks, events, evidence, gh_shim, golden, place, templates, verdicts
+from hack.exec_harness.adapters import Agent
+from hack.exec_harness.enclosure import Enclosure
+from hack.exec_harness.evidence import Normalised
+from hack.exec_harness.model import Observed, Result, Scenario, Served, TurnRun
+from hack.exec_harness.normalise import Normaliser
+from hack.exec_harness.place import Place
+from hack.exec_harness.responses_server import ResponsesServer
+
+
+class Setting(NamedTuple):
+    """What all attempts of a run have in common."""
+
+    agent: Agent
+    enclosed: bool  # whether each has a network of its own; without one, egress is not checked
+    keep: bool
+    update: bool  # rewrite golden requests
+    places: Path  # the folder that the attempts make theirs in
+    caller: Mapping[str, str]  # the environment of whoever runs the gate: for PATH, and logins that are asked for
+
+
+class _Ran(NamedTuple):
+    scenario: Scenario  # its names expanded
+    turns: tuple[TurnRun, ...]
+    served: Served
+    base_url: str
+
+
+def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
+    """What it came to; `folder` is for its evidence. Whatever goes wrong around the agent is `infra`, and says what."""
+    begun = time.monotonic()
+    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder))
+    if scenario.expect.egress and not setting.enclosed:
+        result = result._replace(verdict='skipped', cause='egress cannot be seen on this machine')
+        return _recorded(result, folder)
+    try:
+        # First of all: it takes a process with one thread.
+        enclosure = Enclosure() if setting.enclosed else None
+        where = place.make(setting.places)
+        try:
+            result = _measured(setting, scenario, folder, where, enclosure, result)
+        finally:
+            if not setting.keep:
+                place.remove(where)
+    except templates.NoValueError as error:
+        result = result._replace(verdict='skipped', cause=f'{setting.agent.said} has nothing called {error}')
+    except (OSError, UserError) as error:
+        result = result._replace(cause=verdicts.one_line(str(error)))
+    return _recorded(result._replace(seconds=time.monotonic() - begun), folder)
+
+
+def _measured(
+    setting: Setting, scenario: Scenario, folder: Path, where: Place, enclosure: Enclosure | None, result: Result
+) -> Result:
+    supervisor = Supervisor()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.interrupt())
+    ran = _run(setting, scenario, where, supervisor)
+    observed = _observed(setting, ran, where, supervisor, enclosure.stop() if enclosure else None)
+    normalised = _normalised(observed)
+    expect = ran.scenario.expect
+    if setting.update and expect.requests_match is not None:
+        golden.update(expect.requests_match, checks.comparable(observed))
+    findings = checks.check(expect, observed)
+    judgement = verdicts.judge(ran.turns, findings, ran.served.crash)
+    evidence.write(folder, _manifest(setting, scenario, where, observed), observed, normalised)
+    result = result._replace(
+        verdict=judgement.verdict,
+        cause=judgement.cause,
+        findings=findings,
+        agent_seconds=sum(turn.seconds for turn in ran.turns),
+        returncode=ran.turns[-1].returncode if ran.turns else None,
+    )
+    evidence.write_summary(folder, observed, result)
+    return result
+
+
+def _run(setting: Setting, scenario: Scenario, where: Place, supervisor: Supervisor) -> _Ran:
+    """The agent's turns, with the API at its side."""
+    server = ResponsesServer() if scenario.responses_api else None
+    base_url = server.base_url if server else ''
+    names = {'workspace': str(where.workspace), 'home': str(where.home), **({'base_url': base_url} if server else {})}
+    expanded = templates.expand(scenario, {**setting.agent.names(), **names})
+    place.furnish(where, expanded, supervisor, setting.caller)
+    path = setting.caller.get('PATH', os.defpath)
+    environment = place.environment(where, setting.agent.row, path, expanded.env)
+    if server is None or expanded.responses_api is None:
+        return _Ran(expanded, agent.run(setting.agent, expanded, where, environment, None, supervisor), Served(), '')
+    server.start(expanded.responses_api)
+    try:
+        turns = agent.run(setting.agent, expanded, where, environment, base_url, supervisor)
+    finally:
+        served = server.stop()
+    return _Ran(expanded, turns, served, base_url)
+
+
+def _observed(
+    setting: Setting, ran: _Ran, where: Place, supervisor: Supervisor, egress: tuple[str, ...] | None
+) -> Observed:
+    said, bad_lines = events.split(b'\n'.join(turn.stdout for turn in ran.turns))
+    asked = gh_shim.read(where.gh) if ran.scenario.gh else gh_shim.Record((), {})
+    return Observed(
+        turns=ran.turns,
+        events=said,
+        workspace=where.workspace,
+        bad_lines=bad_lines,
+        requests=ran.served.requests,
+        unused_replies=ran.served.unused_replies,
+        gh_calls=asked.calls,
+        gh_state=asked.state,
+        git_status=place.git_status(where, supervisor, setting.caller),
+        egress=egress,
+        masks=_masks(setting, where, ran.base_url),
+    )
+
+
+def _masks(setting: Setting, where: Place, base_url: str) -> dict[str, str]:
+    folders = ('workspace', 'home', 'config', 'tmp', 'bin', 'root')
+    own = {str(getattr(where, name)): f'<{name}>' for name in folders}
+    return {**own, str(setting.agent.binary): '<agent>', **({base_url: '<base_url>'} if base_url else {})}
+
+
+def _normalised(observed: Observed) -> Normalised:
+    """Events first: what they number is what the requests speak of."""
+    normaliser = Normaliser(observed.masks)
+    said = normaliser.value(observed.events)
+    return Normalised(said, normaliser.value([request.json for request in observed.requests if request.asks_model]))
+
+
+def _manifest(setting: Setting, scenario: Scenario, where: Place, observed: Observed) -> dict[str, Any]:
+    return {
+        'scenario': scenario.name,
+        'claim': scenario.claim,
+        'path': scenario.path,
+        'line': scenario.line,
+        'ended': files.utc_now(),
+        'agent': {
+            'binary': str(setting.agent.binary),
+            'version': setting.agent.said,
+            'family': setting.agent.row.family,
+        },
+        'place': f'{where.root}{"" if setting.keep else " (removed)"}',
+        'timeout_seconds': scenario.timeout_seconds,
+        'egress': 'not checked' if observed.egress is None else list(observed.egress),
+    }
+
+
+def _recorded(result: Result, folder: Path) -> Result:
+    """The result, which is on disk then; where it cannot be, that is what it says."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        evidence.write_result(folder, result)
+    except OSError as error:
+        return result._replace(verdict='infra', cause=f'{folder}: evidence cannot be written: {error.strerror}')
+    return result
