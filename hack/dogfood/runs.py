@@ -46,14 +46,20 @@ def bundle(state: Path, name: str) -> Path:
 
 def _recent(state: Path, name: str) -> Path:
     runs = state / 'runs'
-    told = sorted(path for path in runs.iterdir() if RunDir(path).bundle.is_file()) if runs.is_dir() else []
+    told = [path for path in runs.iterdir() if RunDir(path).bundle.is_file()] if runs.is_dir() else []
     last = latest(state).path.resolve()
-    before = [path for path in told if path.name < last.name]
+    before = [path for path in told if _begun(path) < _begun(last)]
     if name == 'latest' and RunDir(last).bundle.is_file():
         return RunDir(last).bundle
     if name == 'previous' and before:
-        return RunDir(before[-1]).bundle
+        return RunDir(max(before, key=_begun)).bundle
     raise UserError(f'{state}: there is no {name} run with a bundle (make dogfood makes one)', Exit.BROKEN)
+
+
+def _begun(run: Path) -> tuple[str, int]:
+    """The second, by its name, and within it when the plan was written, which is done once."""
+    plan = RunDir(run).plan
+    return run.name.partition('-')[0], plan.stat().st_mtime_ns if plan.is_file() else 0
 
 
 def prune(state: Path, keep: int = KEPT) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from hack.dogfood import bundle
+from hack.dogfood import runs as kept_runs
 from hack.dogfood.rundir import RunDir
 from tests.python import runs
 from tests.python.runs import Done, Place, journey
@@ -240,6 +242,19 @@ def test_a_run_that_is_gone_on_with_stays_one_line_in_the_end(place: Place) -> N
     assert [(line['infra'], line['duration_seconds'] is None) for line in lines(place)] == [(['b'], False), ([], True)]
     told = json.loads(place.verb('trend', '--format', 'json').out)
     assert [(one['exit'], one['infra_rate']) for one in told['runs']] == [(0, 0.0)]
+
+
+def test_the_previous_of_two_runs_in_one_second_is_the_one_that_began_before(tmp_path: Path) -> None:
+    """The rest of a name is random: it tells no order."""
+    for number, name in enumerate(('20261121T101112Z-bbbbbb', '20261121T101113Z-cccccc', '20261121T101113Z-aaaaaa')):
+        run_dir = RunDir(tmp_path / 'runs' / name)
+        run_dir.path.mkdir(parents=True)
+        run_dir.bundle.touch()
+        run_dir.plan.touch()
+        os.utime(run_dir.plan, ns=(number, number))
+        kept_runs.point_latest(tmp_path, name)
+    assert kept_runs.bundle(tmp_path, 'latest').parent.name == '20261121T101113Z-aaaaaa'
+    assert kept_runs.bundle(tmp_path, 'previous').parent.name == '20261121T101113Z-cccccc'
 
 
 def test_what_cannot_be_compared_is_said_plainly(place: Place) -> None:
