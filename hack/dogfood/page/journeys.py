@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, repeat
 from pathlib import Path
@@ -76,7 +76,7 @@ class Shown(NamedTuple):
     cause: str
     root: str
     root_anchor: str
-    notes: tuple[str, ...]  # flaky, exit-only, gating
+    notes: tuple[str, ...]  # known, flaky, exit-only, gating
     time: str
     kinds: str
     claims: tuple[Claim, ...]  # that belong to no step of the record
@@ -96,6 +96,7 @@ class View(NamedTuple):
     establishers: Mapping[str, Sequence[str]]
     chains: Mapping[str, str]  # the address of each that is told, by name
     alone: str
+    allowed: Collection[str]  # journeys that KNOWN=allow let pass
 
 
 def view_of(bundle: Json, beside: Beside, folder: Path | None, to_folder: str) -> View:
@@ -110,7 +111,8 @@ def view_of(bundle: Json, beside: Beside, folder: Path | None, to_folder: str) -
         for token in journey['establishes']:
             establishers[token].append(journey['id'])
     chains = {said['name']: f'chain-{number}' for number, said in several(bundle)}
-    return View(beside, folder, to_folder, anchors, features, establishers, chains, command(bundle))
+    allowed = {name for name in (bundle.get('triage') or {}).get('allowed', ()) if isinstance(name, str)}
+    return View(beside, folder, to_folder, anchors, features, establishers, chains, command(bundle), allowed)
 
 
 def shown(journey: Json, view: View) -> Shown:
@@ -128,7 +130,7 @@ def shown(journey: Json, view: View) -> Shown:
         cause=journey['cause'],
         root=root,
         root_anchor=view.anchors.get(root, ''),
-        notes=tuple(_notes(journey)),
+        notes=tuple(_notes(journey, view)),
         time=duration(journey['duration_seconds']) if journey['duration_seconds'] else '',
         kinds=' '.join(dict.fromkeys(claim.kind for found in claims.values() for claim in found)),
         claims=tuple(claims[0]),
@@ -148,7 +150,9 @@ def _claims(journey: Json, view: View) -> defaultdict[int, list[Claim]]:
     return claims
 
 
-def _notes(journey: Json) -> Iterator[str]:
+def _notes(journey: Json, view: View) -> Iterator[str]:
+    if journey['id'] in view.allowed:
+        yield 'known, let pass'
     if journey['flaky']:
         yield f'flaky, {journey["attempts"]} attempts' if journey['attempts'] > 1 else 'flaky'
     elif journey['attempts'] > 1:

@@ -53,6 +53,16 @@ def test_what_a_history_says_is_no_markup(tmp_path: Path) -> None:
     assert '<script>' not in trend
 
 
+def test_the_list_tells_what_is_let_pass_from_what_fails_the_run() -> None:
+    known = {
+        triage.of_finding(record('a', 'failed'), finding): Decision('intended') for finding in (dict(FINDING), OTHER)
+    }
+    mark = '<i class="note">known, let pass</i>'
+    assert report_page.render(made(1, reviewed=Reviewed(known))).count(mark) == 0
+    let = made(1, reviewed=Reviewed(known))
+    assert report_page.render({**let, 'triage': {**let['triage'], 'allowed': ['a']}}).count(mark) == 1
+
+
 def test_the_page_shows_each_cause_with_what_waits_and_what_was_decided() -> None:
     findings = [{**FINDING, 'observed': HOSTILE}]
     root = record('a', 'failed', findings=findings, steps=[{**STEP, 'run': HOSTILE}])
