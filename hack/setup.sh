@@ -62,7 +62,7 @@ install() {
   "${pip[@]}" install --disable-pip-version-check --no-input -r "$requirements" || return
   # What runs later writes nothing here, and starts faster so.
   .venv/bin/python -m compileall -q hack || true
-  .venv/bin/python -c 'from hack.dogfood.report_page import compile_templates; compile_templates()' || true
+  .venv/bin/python -c 'from hack.dogfood.page.markup import compile_templates; compile_templates()' || true
   { inputs run && { [[ $kind == run ]] || inputs dev; }; } >"$stamp"
 }
 

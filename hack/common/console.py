@@ -1,7 +1,9 @@
 """Output for people: coloured and as wide as the terminal where there is one, plain and whole everywhere else."""
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple, TextIO
 
 # The styles we use, by the names rich knows them by, and how a terminal is told.
@@ -70,6 +72,17 @@ def console(file: TextIO, environment: Mapping[str, str]) -> Console:
     return Console(file, _width(file, environment), colour, cursor=capable)
 
 
+@contextmanager
+def though_unread() -> Iterator[None]:
+    """For what is on disk as well: where nobody reads standard output any more (`| head`), go on without a word."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _width(file: TextIO, environment: Mapping[str, str]) -> int:
     asked = environment.get('COLUMNS', '')
     if asked.isdecimal() and int(asked):
@@ -89,6 +102,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return ''.join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def cut(text: str, characters: int) -> str:
+    """The text in so many characters, the last one a sign where something is left out."""
+    return text if len(text) <= characters else text[: characters - 1] + '…'
 
 
 def aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:

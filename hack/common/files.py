@@ -7,7 +7,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +66,18 @@ def read_json(path: Path | str) -> Any:
     """The value; raises OSError or ValueError."""
     with open(path, 'rb') as file:
         return json.loads(file.read())
+
+
+def repository_of(folder: Path) -> Path | None:
+    """The nearest folder, this one or one above, that git takes for a repository.
+
+    An empty `.git` makes none: sandboxes leave such behind where they kept programs from writing one.
+    """
+    return next((place for place in (folder, *folder.parents) if _is_repository(place / '.git')), None)
+
+
+def _is_repository(git: Path) -> bool:
+    return git.is_file() or (git / 'HEAD').is_file()  # a file is what a worktree or a submodule has
 
 
 def sha256(data: bytes) -> str:
@@ -240,6 +253,14 @@ def _born_locked(path: Path | str) -> int | None:
     finally:
         os.unlink(beside)
     return file
+
+
+@contextmanager
+def locked(path: Path | str) -> Iterator[None]:
+    """Alone with a file that others change likewise: waits for the lock, which stands beside it as `.lock`."""
+    with open(f'{path}.lock', 'ab') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def lock_is_held(path: Path | str) -> bool:

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from hack.common.console import Console, visible
+from hack.common.console import Console, cut, visible
+from hack.common.files import repository_of
 from hack.dogfood import report
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 SHOWN: Final = 10  # of each level GitHub shows as many for one step, and drops the rest without a word
 _GROUPS: Final = 50
@@ -97,15 +97,13 @@ def _from_root(path: str, cwd: str) -> str:
 
 
 @functools.cache
-def _root(folder: str) -> str | None:
-    return next((str(above) for above in (Path(folder), *Path(folder).parents) if (above / '.git').exists()), None)
+def _root(folder: str) -> Path | None:
+    return repository_of(Path(folder))
 
 
 def _data(text: str) -> str:
     """The text as a command's message: lines stay lines, nothing in it steers a terminal or ends the command."""
-    told = '\n'.join(map(visible, text.splitlines()))
-    if len(told) > _MESSAGE_CHARACTERS:
-        told = told[: _MESSAGE_CHARACTERS - 1] + '…'
+    told = cut('\n'.join(map(visible, text.splitlines())), _MESSAGE_CHARACTERS)
     return told.replace('%', '%25').replace('\r', '%0D').replace('\n', '%0A')
 
 

@@ -1,8 +1,8 @@
 """The live view of a run on a terminal: a bar for each shard and one for all, never higher or wider than the screen."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TextIO, cast
+from collections.abc import Sequence
+from typing import Final, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.control import Control
@@ -15,8 +15,7 @@ from hack.common.console import Console as Shown
 from hack.common.console import counted, visible
 from hack.dogfood import report
 from hack.dogfood.live import Glance, ShardNow
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 _GAP: Final = '  '
 _BAR: Final = (8, 40)  # the least and the most cells

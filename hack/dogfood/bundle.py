@@ -14,16 +14,17 @@ from hack.common import files, results
 from hack.common.errors import Exit, UserError
 from hack.dogfood import decisions, rundir, triage, verdicts
 from hack.dogfood.decisions import Decision
-from hack.dogfood.model import TIERS
-from hack.dogfood.records import Ending, History, Json, Outcome, Place, problem
+from hack.dogfood.model import TIERS, Json
+from hack.dogfood.records import Ending, Outcome, Place, ShardHistory, problem
 from hack.dogfood.rundir import RunDir
 
 FORMAT: Final = 1  # of a bundle; plan.json and run.json count their own
 
 # What the bundle tells of run.json: never the key that seals the markers.
-_RUN_KEYS: Final = frozenset(
-    ('id', 'started', 'shards', 'corpus', 'command', 'cwd', 'versions', 'product', 'git', 'boot', 'options')
-).union(('decisions',))
+_RUN_KEYS: Final = (
+    *('id', 'started', 'shards', 'corpus', 'decisions', 'command', 'cwd'),
+    *('versions', 'product', 'git', 'boot', 'options'),
+)
 _GATHERED: Final = ('plan.json', 'plan.txt', 'run.json', 'evidence', 'capabilities')  # beside the shards themselves
 
 
@@ -50,10 +51,12 @@ def merge(
     `markers` are those found, by token; `running` the shards that are still at it; `problems` what
     could not be read.
     """
+    options = run.get('options') or {}
     planned = _places(plan)
     silent: list[Iterable[Json]] = [()] * (len(plan['shards']) - len(events))
-    histories = [History(shard, planned, told, shard in running) for shard, told in enumerate([*events, *silent], 1)]
-    options = run.get('options') or {}
+    histories = [
+        ShardHistory(shard, planned, told, shard in running) for shard, told in enumerate([*events, *silent], 1)
+    ]
     interrupted = interrupted or any(history.ending == 'interrupted' for history in histories)
     if_absent: Ending = 'interrupted' if interrupted else 'missing' if options.get('apart') else 'absent'
     journeys = [
@@ -63,8 +66,8 @@ def merge(
     if options.get('apart'):
         journeys = _behind_gates(journeys)
     found = [*problems, *(fault for history in histories for fault in history.problems)]
-    totals = results.totals(journey['verdict'] for journey in journeys)
     review = _review(journeys, options, reviewed or Reviewed())
+    totals = results.totals(journey['verdict'] for journey in journeys)
     status = results.exit_status(
         totals,
         problems=bool(found),
@@ -75,11 +78,7 @@ def merge(
     dealt = list(zip(plan['shards'], histories, strict=False))  # events beyond the plan have no chains
     return {
         'format': FORMAT,
-        'run': {
-            **{key: run[key] for key in run if key in _RUN_KEYS},
-            'product': {'digests': run.get('product') or {}, 'versions': _versions(histories)},
-            'ended': _last_time(histories),
-        },
+        'run': _about(run, histories),
         'plan': {key: plan[key] for key in plan if key not in ('format', 'journeys')},
         'shards': [_shard(chains, history) for chains, history in dealt],
         'chains': [_chain(chain, history) for chains, history in dealt for chain in chains],
@@ -89,6 +88,14 @@ def merge(
         'totals': totals,
         'problems': found,
         'exit': int(status),
+    }
+
+
+def _about(run: Json, histories: Sequence[ShardHistory]) -> dict[str, Any]:
+    return {
+        **{key: run[key] for key in run if key in _RUN_KEYS},
+        'product': {'digests': run.get('product') or {}, 'versions': _versions(histories)},
+        'ended': _last_time(histories),
     }
 
 
@@ -113,12 +120,12 @@ def _places(plan: Json) -> dict[str, Place]:
     }
 
 
-def _versions(histories: Iterable[History]) -> dict[str, str]:
+def _versions(histories: Iterable[ShardHistory]) -> dict[str, str]:
     found = {feature: version for history in histories for feature, version in history.versions.items()}
     return dict(sorted(found.items()))
 
 
-def _last_time(histories: Iterable[History]) -> str | None:
+def _last_time(histories: Iterable[ShardHistory]) -> str | None:
     return max((history.last_time for history in histories if history.last_time), default=None)
 
 
@@ -158,7 +165,7 @@ def _behind_gates(journeys: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _shard(chains: Sequence[Json], history: History) -> dict[str, Any]:
+def _shard(chains: Sequence[Json], history: ShardHistory) -> dict[str, Any]:
     return {
         'shard': history.shard,
         'started': history.first_time,
@@ -169,7 +176,7 @@ def _shard(chains: Sequence[Json], history: History) -> dict[str, Any]:
     }
 
 
-def _chain(chain: Json, history: History) -> dict[str, Any]:
+def _chain(chain: Json, history: ShardHistory) -> dict[str, Any]:
     return {
         'name': chain['name'],
         'shard': history.shard,

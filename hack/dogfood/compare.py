@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from hack.common.console import Column, Console, Row, counted
 from hack.common.errors import Exit
-from hack.dogfood.model import VERDICTS
-
-Json = Mapping[str, Any]
+from hack.dogfood import history
+from hack.dogfood.model import VERDICTS, Json
 
 _TO_DEVIATION: Final = 1.4826  # of a MAD, where the data are normal
 _OUTLIER: Final = 3.5  # deviations
@@ -65,6 +64,20 @@ class Comparison(NamedTuple):
         if self.newly_failed:
             return Exit.RED
         return Exit.BROKEN if self.unmeasured or not self.common else Exit.GREEN
+
+
+def of(before: Json, after: Json, known: history.History) -> Comparison:
+    """Two bundles, with the past of each journey before the later run, as far as the history knows it."""
+    runs = {side['run']['id']: side for side in (before, after)}
+    past = [entry for entry in known.entries if entry.run not in runs and entry.started < after['run']['started']]
+    seconds: dict[str, Sequence[float]] = dict(history.durations(past))
+    for journey in before['journeys']:
+        if journey['verdict'] == 'passed':
+            seconds[journey['id']] = [*seconds.get(journey['id'], ()), journey['duration_seconds']]
+    revisions = [history.revision_of(side) for side in (before, after)]
+    same = None not in revisions and len(set(revisions)) == 1 and len(runs) == 2
+    found = compare(before, after, seconds, is_same_revision=same)
+    return found._replace(complaints=(*known.complaints, *found.complaints))
 
 
 def compare(

@@ -3,9 +3,10 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hack.dogfood.chains import counted
+from hack.dogfood.model import Json
 
 # Mermaid refuses more than 50,000 characters or 500 edges unless told otherwise; nobody sees more than 500 journeys.
 MERMAID_CHARACTERS: Final = 45_000
@@ -22,8 +23,6 @@ COLOURS: Final = {  # fill and border; each node names its verdict too, so that 
     'planned': ('#ffffff', '#555555'),  # not judged, or not yet
 }
 WORTH_A_LOOK: Final = frozenset(('failed', 'blocked', 'deferred', 'infra'))
-
-Json = Mapping[str, Any]
 
 
 class _Node(NamedTuple):

@@ -1,14 +1,11 @@
 """Say in words why a journey stands where it stands in a plan, and what came of it last."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from hack.common.errors import UserError
 from hack.dogfood.chains import suggestion
-from hack.dogfood.model import TIERS
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import TIERS, Json
 
 
 def explain(plan: Json, id: str, record: Json | None = None) -> list[str]:

@@ -5,7 +5,6 @@ of the planned journeys are written once, in the first line of a run that planne
 their digest. So any run tells of each of its journeys: what is not listed under another verdict passed.
 """
 
-import fcntl
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,12 +15,12 @@ from typing import Any, Final, NamedTuple
 from hack.common import files
 from hack.common.console import counted
 from hack.common.results import VERDICTS
+from hack.dogfood.model import Json
 from hack.dogfood.triage import ALLOWED
 
 FORMAT: Final = 1
 FILE: Final = 'history.jsonl'  # in .dogfood
 
-Json = Mapping[str, Any]
 _OTHERS: Final = tuple(verdict for verdict in VERDICTS if verdict != 'passed')
 
 
@@ -157,8 +156,7 @@ def append(path: Path, bundle: Json) -> list[str]:
 
     A run that is there already, and came to the same, is not written again.
     """
-    with open(f'{path}.lock', 'ab') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.locked(path):
         known, damaged = files.heal_jsonl(path)
         new = record(bundle, {str(line.get('planned')) for line in known if 'journeys' in line})
         last: Json = next((line for line in reversed(known) if line.get('run') == new['run']), {})

@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hack.common import results
-from hack.dogfood.model import FINAL_VERDICTS
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import FINAL_VERDICTS, Json
 
 _HEARD: Final = frozenset(('shard-start', 'start', 'result', 'shard-end'))
 _TRUSTED_SECONDS: Final = 1.0  # of the prediction: so much must have run before the pace says otherwise

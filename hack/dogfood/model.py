@@ -6,6 +6,8 @@ Durations are seconds, times UTC ISO 8601. Loaders build these once; nobody chan
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
+Json = Mapping[str, Any]  # what a file of a run holds, as it was read
+
 TIERS: Final = ('smoke', 'core', 'deep')
 DEFAULT_TIMEOUT: Final = 60.0
 

@@ -8,9 +8,8 @@ What does not belong where it was found is a problem of the harness: said, and n
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from hack.dogfood.model import FINAL_VERDICTS, VERDICTS
+from hack.dogfood.model import FINAL_VERDICTS, VERDICTS, Json
 
-Json = Mapping[str, Any]
 Ending = Literal['done', 'interrupted', 'deadline', 'lost', 'running', 'absent', 'missing']
 
 _SAID: Final[Mapping[str, Ending]] = {'done': 'done', 'interrupted': 'interrupted', 'deadline': 'deadline'}
@@ -83,7 +82,7 @@ def problem(observed: str, expected: str, where: str) -> dict[str, Any]:
     return {'kind': 'harness', 'step': None, 'expected': expected, 'observed': observed, 'evidence': where}
 
 
-class History:
+class ShardHistory:
     """One shard's events, taken in their order."""
 
     def __init__(self, shard: int, places: Mapping[str, Place], events: Iterable[Json], is_running: bool) -> None:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from hack.common import results
-from hack.common.console import Column, Console, Row, counted, visible
+from hack.common.console import Column, Console, Row, counted, cut, visible
 from hack.common.errors import Exit, UserError
 from hack.common.files import write_atomic
 from hack.dogfood import triage
-from hack.dogfood.model import TIERS
+from hack.dogfood.model import TIERS, Json
 from hack.dogfood.rundir import RunDir
-
-Json = Mapping[str, Any]
 
 _STYLES: Final = {
     'passed': 'green',
@@ -422,7 +420,4 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 def _markdown(text: str) -> str:
     """The text as it stands, on one line: nothing in it is markup."""
-    shown = visible(text)
-    if len(shown) > _CELL_CHARACTERS:
-        shown = shown[: _CELL_CHARACTERS - 1] + '…'
-    return _MARKUP.sub(lambda found: f'&#{ord(found[0])};', shown)
+    return _MARKUP.sub(lambda found: f'&#{ord(found[0])};', cut(visible(text), _CELL_CHARACTERS))

@@ -10,9 +10,8 @@ from typing import Any, Final, NamedTuple
 from hack.common.errors import UserError
 from hack.common.results import totals
 from hack.dogfood.bundle import FORMAT
-from hack.dogfood.model import TIERS, VERDICTS
+from hack.dogfood.model import TIERS, VERDICTS, Json
 
-Json = Mapping[str, Any]
 Shape = Mapping[str, Any]  # by key: what stands where it is absent or of another type; None: a text or null
 
 _STEP: Final[Shape] = {'intent': '', 'run': '', 'exit': 0, 'duration_seconds': 0.0, 'stdout': '', 'stderr': ''}

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.dogfood import chains, codec, sandbox, tenants, workspace
+from hack.dogfood import chains, codec, runs, sandbox, tenants
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
@@ -19,7 +19,6 @@ from hack.dogfood.rundir import RunDir, read_part, read_run
 _NAMES: Final = frozenset(
     ['capabilities', 'gates', 'chains', 'evidence', 'shards', 'plan.txt', 'plan.json', 'run.json', 'lock', 'owner.json']
 )
-KEPT_RUNS: Final = 20
 _PROVENANCE_SECONDS: Final = 2.0
 
 
@@ -55,7 +54,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
             _check_empty(run_dir)
             _write(run_dir, identity, now, corpus, plan, asked)
         if own_place:
-            _point_latest(state, identity)
+            runs.point_latest(state, identity)
     except OSError as error:
         raise UserError(
             f'{error.filename or run_dir.path}: {error.strerror} (name a folder that can be written)'
@@ -94,29 +93,6 @@ def again(
     return run_dir
 
 
-def find(state: Path, wanted: str) -> RunDir:
-    """`latest`, or a run's folder; raises UserError where there is none."""
-    path = state / 'latest' if wanted == 'latest' else Path(wanted)
-    if not (path / 'run.json').is_file():
-        what = 'there is no earlier run here' if wanted == 'latest' else 'is not the folder of a run'
-        raise UserError(f'{path}: {what} (start one without RESUME)')
-    return RunDir(path.resolve())
-
-
-def prune(state: Path, keep: int = KEPT_RUNS) -> None:
-    """Remove the oldest runs and what is left of their chains; never one that still goes on."""
-    runs = sorted(path for path in (state / 'runs').iterdir() if (path / 'run.json').is_file())
-    for path in runs[:-keep] if keep else runs:
-        run_dir = RunDir(path)
-        if tenants.is_owned(run_dir) or tenants.running(run_dir):
-            continue
-        for number in run_dir.shard_numbers():
-            link = run_dir.root(number)
-            if link.is_symlink() and workspace.is_root_of(os.readlink(link), _identity(run_dir)):
-                workspace.remove_tree(os.readlink(link))
-        workspace.remove_tree(str(path))
-
-
 # -- inside ----------------------------------------------------------------------------------
 
 
@@ -125,13 +101,6 @@ def _check_sandbox(options: Options) -> None:
         return
     if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
-
-
-def _identity(run_dir: RunDir) -> str:
-    try:
-        return read_run(run_dir).id
-    except UserError:  # damaged: it is removed all the same
-        return run_dir.path.name
 
 
 def _check_empty(run_dir: RunDir) -> None:
@@ -246,9 +215,3 @@ def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any
     own, own_changes, revision, changes = process.outputs(asked, _PROVENANCE_SECONDS)
     name = f'{own}-dirty' if own and own_changes else own
     return name, {'revision': revision, 'dirty': bool(changes)} if revision else None
-
-
-def _point_latest(state: Path, identity: str) -> None:
-    beside = state / f'.latest-{identity}'
-    beside.symlink_to(Path('runs') / identity)
-    beside.replace(state / 'latest')

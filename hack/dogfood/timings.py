@@ -1,13 +1,12 @@
 """How long journeys took when they last passed: what the next plan reckons with."""
 
-import fcntl
 import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hack.common.files import read_json, write_atomic
+from hack.common.files import locked, read_json, write_atomic
 
 FORMAT: Final = 1
 KEPT: Final = 5
@@ -55,7 +54,6 @@ def updated(old: Durations, records: Iterable[Mapping[str, Any]]) -> Durations:
 
 def write(path: Path | str, records: Iterable[Mapping[str, Any]]) -> None:
     """Add this run's durations to the file, under a lock: of two runs that end at once, neither is lost."""
-    with open(f'{path}.lock', 'ab') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         journeys = updated(read(path).journeys, records)
         write_atomic(path, json.dumps({'format': FORMAT, 'journeys': journeys}, sort_keys=True) + '\n')

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from hack.dogfood.decisions import Decision
+from hack.dogfood.model import Json
 
-Json = Mapping[str, Any]
 Blame = Literal['product', 'harness', 'flaky', 'need']
 
 # Decided so, a cause is no defect of the product's: KNOWN=allow lets journeys pass by that fail of such causes alone.

@@ -7,6 +7,7 @@ harness's doing is asked first, and only what is left is held against the produc
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple, assert_never
 
+from hack.common.console import cut
 from hack.common.process import End
 from hack.dogfood.model import TIERS, FileCheck, Finding, Journey, Step, TextCheck, Verdict
 
@@ -263,5 +264,4 @@ def in_words(finding: Finding) -> str:
 
 
 def _short(text: str) -> str:
-    line = text.replace('\n', '↵')
-    return line if len(line) <= _WORDS else line[: _WORDS - 1] + '…'
+    return cut(text.replace('\n', '↵'), _WORDS)

@@ -3,18 +3,17 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hack.common import files
 from hack.common.console import Console, visible
 from hack.common.files import Followed
 from hack.dogfood import live, report, rundir, tenants
 from hack.dogfood.live import Glance
+from hack.dogfood.model import Json
 from hack.dogfood.rundir import RunDir
-
-Json = Mapping[str, Any]
 
 _LOOK_SECONDS: Final = 0.2
 _CLOCK_SECONDS: Final = 1.0  # the clock moves on where nothing else does; then it is also seen whether the run is over

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hack.common.files import repository_of
+
 TOOLS: Final = str(Path(__file__).resolve().parent / 'bin')
 PRELUDE: Final = str(Path(__file__).resolve().parent / 'prelude.bash')
 _LONGEST_ROOT: Final = 60  # a Unix socket path has 108 bytes, and a product wants most of them
@@ -82,9 +84,8 @@ def _root_name(run_id: str) -> str:
 
 
 def _is_fit(place: str) -> bool:
-    parents = (Path(place).resolve(), *Path(place).resolve().parents)
     usual = len(place) <= _LONGEST_ROOT and not re.search(r'\s', place)  # a corpus's `$STORE` is split at spaces
-    return usual and not any((parent / '.git').exists() for parent in parents)
+    return usual and not repository_of(Path(place).resolve())
 
 
 def make(workspace: Workspace) -> None:

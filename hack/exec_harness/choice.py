@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hack.common.errors import Exit, UserError
+from hack.common.files import repository_of
 from hack.common.process import which
 
 PINNED: Final = ('0.99.0', '0.142.3', '0.169.0')  # the adapters are proved with these; the first is the default
@@ -23,17 +24,13 @@ def agent_binary(environment: Mapping[str, str], working_folder: Path) -> Path:
     if named := environment.get('AGENT_BIN'):
         found = which(named, environment.get('PATH', os.defpath)) if '/' not in named else None
         return Path(found) if found else working_folder / os.path.expanduser(named)
-    repository = _repository(working_folder)
+    repository = repository_of(working_folder)
     if not environment.get('AGENT_VERSION') and repository and (repository / OWN_BUILD.parts[0]).is_dir():
         built = repository / OWN_BUILD
         if not built.exists():
             raise UserError(f'{built}: does not exist (build it, or name another agent: AGENT_BIN=/path/to/agent)')
         return built
     return _installed(environment.get('AGENT_VERSION') or PINNED[0])
-
-
-def _repository(folder: Path) -> Path | None:
-    return next((place for place in (folder, *folder.parents) if (place / '.git').exists()), None)
 
 
 def _installed(version: str) -> Path:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-_UUID: Final = re.compile(r'\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b')
+_UUID: Final = re.compile(r'(?<![0-9a-zA-Z])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-zA-Z])')
 _TIME: Final = r'\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?'
 # What agents say that differs from run to run, and what stands for it.
 _VARYING: Final = tuple(
@@ -13,6 +13,7 @@ _VARYING: Final = tuple(
     for pattern, mask in (
         (rf'\b\d{{4}}-\d{{2}}-\d{{2}}[T ]{_TIME}(?: ?(?:Z\b|UTC\b|[+-]\d{{2}}:?\d{{2}}))?', '<time>'),
         (r'\b20\d{2}-\d{2}-\d{2}\b', '<date>'),
+        (r'\b1[6-9]\d{11}\b', '<milliseconds>'),  # since 1970, also where JSON stands in a text
         (r'(?i)(\bchunk id: ?)[0-9a-f]+', r'\1<chunk>'),
         (r'(?i)(\bwall time: ?)\d+(?:\.\d+)?', r'\1<seconds>'),
         (r'(?i)(\b(?:session|process) id:? ?)\d+', r'\1<number>'),

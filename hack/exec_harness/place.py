@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hack.common.errors import UserError
+from hack.common.files import repository_of
 from hack.common.process import Ran, Supervisor
 from hack.exec_harness import gh_shim
 from hack.exec_harness.adapters import Row
@@ -142,7 +143,7 @@ def git_status(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) 
 def _is_fit(place: Path) -> bool:
     """PATH cannot hold a colon; and tools look for configuration in the folders above them."""
     usable = ':' not in str(place) and os.access(place, os.W_OK)
-    return usable and not any((above / '.git').exists() for above in (place, *place.parents))
+    return usable and not repository_of(place)
 
 
 def _inside(place: Place, path: str) -> Path:

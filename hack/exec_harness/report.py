@@ -14,6 +14,7 @@ from hack.exec_harness.verdicts import cause
 _STYLES: Final = {'passed': 'green', 'skipped': 'cyan', 'infra': 'magenta', 'failed': 'bold red'}
 _MOST_FINDINGS: Final = 3  # of a scenario, on a screen; all are in its evidence
 _MOST_LINES: Final = 60
+_MOST_IN_FULL: Final = 5  # scenarios
 _OUTCOMES: Final[Mapping[str, Literal['passed', 'failure', 'error', 'skipped']]] = {
     'passed': 'passed',
     'failed': 'failure',
@@ -69,11 +70,13 @@ def line(result: Result, width: int, console: Console) -> str:
 
 def show(run: Run, console: Console) -> None:
     """What was found, in full, then figures, and last of all one line that says whether and why the gate is red."""
-    for result in run.results:
-        if result.findings:
-            found = '\n\n'.join(map(evidence.in_full, result.findings[:_MOST_FINDINGS])).splitlines()[:_MOST_LINES]
-            title = f'{visible(result.name)} ({result.path}:{result.line}, evidence: {result.folder})'
-            console.say('', console.paint(title, 'bold'), *(f'  {visible(text)}' for text in found))
+    with_findings = [result for result in run.results if result.findings]
+    for result in with_findings[:_MOST_IN_FULL]:
+        found = '\n\n'.join(map(evidence.in_full, result.findings[:_MOST_FINDINGS])).splitlines()[:_MOST_LINES]
+        title = f'{visible(result.name)} ({result.path}:{result.line}, evidence: {result.folder})'
+        console.say('', console.paint(title, 'bold'), *(f'  {visible(text)}' for text in found))
+    if more := with_findings[_MOST_IN_FULL:]:
+        console.say('', f'{counted(len(more), "further scenario")} with findings: each has its findings.txt')
     console.say('', console.fold(_figures(run)))
     if run.egress:
         console.say(console.fold(f'egress: not checked ({visible(run.egress)})'))

@@ -31,7 +31,7 @@ def run(scenarios: Sequence[Scenario], attempt: Attempt, pool: Pool, folder: Pat
     folders = _folders(scenarios, folder)
     attempts = [
         (scenario, folders[scenario.name].with_name(folders[scenario.name].name + suffix))
-        for scenario in scenarios
+        for scenario in sorted(scenarios, key=_requests, reverse=True)  # the long ones first, or the end waits for one
         for suffix in (('', '~2') if twice else ('',))
     ]
     results: dict[str, list[Result]] = {scenario.name: [] for scenario in scenarios}
@@ -95,6 +95,11 @@ def _unmeasured(scenario: Scenario, folder: Path, why: str) -> Result:
         if before:
             files.write_atomic(folder / 'crash.txt', why + '\n')
     return result
+
+
+def _requests(scenario: Scenario) -> int:
+    """About how many the agent will make: what it takes grows with them."""
+    return len(scenario.responses_api.responses) if scenario.responses_api else len(scenario.turns)
 
 
 def _seconds(scenario: Scenario) -> float:

@@ -33,10 +33,11 @@ BACKENDS: Final = {
     'codex': Backend(
         'codex',
         'codex',
-        ('--dangerously-bypass-approvals-and-sandbox',),
+        # It shows the id of its conversation nowhere, unless told to: then as the line below the input.
+        ('--dangerously-bypass-approvals-and-sandbox', '-c', 'tui.status_line=["session-id"]'),
         model_flag='--model',
         prompt_delivery='arg',
-        id_pattern=r'(?i)\bsession(?: id)?:\s+([0-9a-f]{8}-[0-9a-f-]{27})',
+        id_pattern=r'(?m)^ {2}([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*$',
         resume=('resume', '{id}'),
         activity_mask=_SPINNERS,
         limit_patterns=(r"(?i)you've (?:hit|reached) your usage limit" + _RESET,),

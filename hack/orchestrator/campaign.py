@@ -81,24 +81,22 @@ def _inject(here: Project, chance: random.Random) -> str:
 
 
 def _check(here: Project, names: list[str]) -> Counter[str]:
-    """What is wrong once all should be well again."""
-    until(lambda: _is_well(here, names), _SECONDS)
-    alive = _alive(here, names)
-    found = Counter(doubled=sum(alive[name] > 1 for name in names if name != WATCHDOG))
-    found['lost'] = sum(alive[name] == 0 for name in names)
-    found['doubled'] += max(0, alive[WATCHDOG] - 2) + max(0, len(supervisor.servers(here)) - 1)
-    found['torn'] = sum(not _is_json(path) for path in sorted(here.store.folder.glob('*.json')))
-    return +found
+    """What is wrong, and stays so: while a server dies and its agents come back, nobody can count them."""
+    until(lambda: not _wrong(here, names), _SECONDS)
+    return _wrong(here, names)
 
 
-def _is_well(here: Project, names: list[str]) -> bool:
+def _wrong(here: Project, names: list[str]) -> Counter[str]:
     try:
         panes = sightings.look(here)
     except HungError:
-        return False
-    up = all(name in panes and not panes[name].dead for name in names)
-    alive = _alive(here, names) if up else Counter[str]()
-    return up and all(alive[name] == (2 if name == WATCHDOG else 1) for name in names)
+        panes = {}
+    alive = _alive(here, names)
+    found = Counter(doubled=sum(alive[name] > 1 for name in names if name != WATCHDOG))
+    found['lost'] = sum(alive[name] == 0 or name not in panes or panes[name].dead for name in names)
+    found['doubled'] += max(0, alive[WATCHDOG] - 2) + max(0, len(supervisor.servers(here)) - 1)
+    found['torn'] = sum(not _is_json(path) for path in sorted(here.store.folder.glob('*.json')))
+    return +found
 
 
 def _alive(here: Project, names: list[str]) -> Counter[str]:

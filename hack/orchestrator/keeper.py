@@ -88,6 +88,11 @@ class Keeper:
                 self.say(problem)
         except (OSError, RefusedError) as error:
             self.say(f'cannot act: {error}')
+        except Exception:
+            # A fault of ours. Whoever keeps others up does not go down with it, and does not keep it to itself.
+            import traceback
+
+            self.say(traceback.format_exc())
 
     def tick(self, heavy: bool, signals: bool) -> None:
         """Look once, decide on each agent, act; raises HungError, UserError, OSError."""

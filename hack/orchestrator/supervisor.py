@@ -5,6 +5,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -151,7 +152,9 @@ def _tree(pid: int) -> list[process.Process]:
 def _launch(here: Project, agent: Agent, pane: Pane | None, standing: Standing, resume: bool) -> Launch:
     session = here.session(agent.name)
     if agent.name == WATCHDOG:
-        return Launch(session, watchdog_command(here.config), here.config.project_dir, _marks(here, agent), _id(pane))
+        # Deaf to the hangup of a dying server from its first moment on, not only once it can say so itself.
+        command = ['sh', '-c', 'trap "" HUP; exec "$@"', 'sh', *watchdog_command(here.config)]
+        return Launch(session, command, here.config.project_dir, _marks(here, agent), _id(pane))
     phase = phases.current(here.config, standing)
     conversation = _conversation(here, agent, resume)
     text = launch.GO_ON if conversation.resumed else kickoff.render(here.config, phase, agent)
@@ -221,6 +224,10 @@ def _started(here: Project, launches: Sequence[Launch]) -> list[str]:
         if not problems or time.monotonic() > until:
             return problems
         time.sleep(0.1)
+        # A server that was killed half-way may have left some of them behind.
+        names = [one.session.removeprefix(here.config.prefix) for one in launches]
+        lost = [name for name in names if name not in look(here)]
+        process.end_all(partial(processes, here, lost), _GRACE)
 
 
 def _any_server(here: Project) -> bool:

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if __name__ == '__main__':
     sys.path[0] = str(REPOSITORY)
 
-from hack.dogfood import bundle, history, review, trend  # noqa: E402
+from hack.dogfood import bundle, compare, history, trend  # noqa: E402
 from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start  # noqa: E402
 
 FAILS = 0.01  # of the journeys, others in each run
@@ -72,7 +72,7 @@ def main() -> None:
             'the last run added': seconds,
             'read': read,
             'trend of all runs': timed(lambda: trend.of(known, asked.runs))[0],
-            'the last run compared with the first': timed(lambda: review.compared(before, after, known))[0],
+            'the last run compared with the first': timed(lambda: compare.of(before, after, known))[0],
             'megabytes': path.stat().st_size / 1e6,
         }
     for what, figure in figures.items():

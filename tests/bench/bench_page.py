@@ -18,14 +18,14 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from hack.dogfood import report_page  # noqa: E402
+from hack.dogfood.page import report_page  # noqa: E402
 from tests.bench.bench_run import DOGFOOD, Figure, call, corpus  # noqa: E402
 from tests.python.browser import chromium, open_page, until  # noqa: E402
-from tests.python.dogfood.test_page import crowd  # noqa: E402
+from tests.python.dogfood.page.test_page import crowd  # noqa: E402
 
 PYTHON = REPOSITORY / '.venv/bin/python'
 REPORT = "from hack.dogfood import cli; cli.main(['report'])"
-WITHOUT_PAGE = f'from hack.dogfood import cli; cli._write_page = lambda *_: None; {REPORT}'
+WITHOUT_PAGE = f'from hack.dogfood.verbs import reporting; reporting._write_page = lambda *_: None; {REPORT}'
 SECONDS_TO_SHOW = """act => new Promise(shown => {
     const begun = performance.now();
     new Function(act)();

@@ -47,7 +47,7 @@ def product(name: str) -> Product:
 
 
 PRODUCTS = [product(path.parent.name) for path in sorted(LIES.glob('*/lies.yaml'))]
-# journeys/exec-gate has no lies here: tests/python/exec_harness/test_shipped.py tells them.
+LIED_ABOUT_ELSEWHERE = ('exec-gate',)  # in tests/python/exec_harness/test_shipped.py
 AGENTS = (shutil.which('codex') or '', str(REPOSITORY / '.tools/codex-0.99.0/codex'))
 NO_AGENT = (
     {} if any(map(os.path.exists, AGENTS)) else {'exec-gate-is-green': 'skipped', 'exec-gate-runs-agree': 'blocked'}
@@ -110,4 +110,6 @@ def test_every_lie_stands_in_the_table(about: Product) -> None:
 
 
 def test_every_product_of_the_corpus_is_lied_about() -> None:
-    assert [about.name for about in PRODUCTS] == sorted(path.stem for path in CORPUS.iterdir())
+    assert [about.name for about in PRODUCTS] == sorted(
+        path.stem for path in CORPUS.iterdir() if path.stem not in LIED_ABOUT_ELSEWHERE
+    )

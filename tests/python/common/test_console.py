@@ -141,3 +141,8 @@ def test_what_the_encoding_lacks_is_written_out() -> None:
     narrow = io.TextIOWrapper(data, encoding='ascii')
     Console(narrow).say('für ✓')
     assert data.getvalue() == b'f\\xfcr \\u2713\n'
+
+
+@pytest.mark.parametrize(('text', 'shown'), [('', ''), ('abcd', 'abcd'), ('abcde', 'abc…')])
+def test_what_is_too_long_is_cut_and_says_so(text: str, shown: str) -> None:
+    assert console.cut(text, 4) == shown

@@ -443,3 +443,32 @@ def test_following_a_file_writes_nothing_and_reads_what_is_torn_only_once_it_is_
     with open(path, 'ab') if os.geteuid() == 0 else open(os.devnull, 'ab') as file:
         file.write(b'1}\n')
     assert followed.objects()[0] == ([{'a': 1}] if os.geteuid() == 0 else [])
+
+
+def test_of_two_that_change_a_file_one_waits_for_the_other(tmp_path: Path) -> None:
+    path = tmp_path / 'counted'
+    path.write_text('0')
+
+    def add_one() -> None:
+        for _ in range(50):
+            with files.locked(path):
+                path.write_text(str(int(path.read_text()) + 1))
+
+    threads = [threading.Thread(target=add_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() == '200'
+
+
+def test_the_repository_of_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / 'a' / 'b'
+    inside.mkdir(parents=True)
+    subprocess.run(['git', 'init', '--quiet', str(tmp_path / 'a')], check=True)
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').mkdir()  # as a sandbox leaves it
+    assert files.repository_of(inside) == tmp_path / 'a'
+    (inside / '.git').rmdir()
+    (inside / '.git').write_text('gitdir: elsewhere')
+    assert files.repository_of(inside) == inside

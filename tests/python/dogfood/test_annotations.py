@@ -152,6 +152,7 @@ def test_what_is_wrong_with_the_records_is_a_warning() -> None:
 def test_paths_are_told_from_the_root_of_the_repository(tmp_path: Path, cwd: str, path: str, file: str) -> None:
     root = tmp_path / 'repository'
     (root / '.git').mkdir(parents=True)
+    (root / '.git/HEAD').touch()
     where = str(root / cwd)
     (error,) = commands(bundle(entry('a', path=path.format(root=root)), cwd=where), 'error')
     assert error.properties['file'] == file

@@ -21,7 +21,7 @@ from hack.common import files, process
 from hack.dogfood import progress
 from hack.dogfood.model import FINAL_VERDICTS
 from hack.dogfood.rundir import RunDir
-from hack.dogfood.start import prune
+from hack.dogfood.runs import prune
 from tests.python.runs import HOUSE, PYTHON, WAIT_SECONDS, Done, Live, Place, journey, need_commands, several
 
 # By name: what each comes to, whatever happens in between.
@@ -419,7 +419,7 @@ from hack.dogfood import shard
 from hack.dogfood import progress
 from hack.dogfood.model import FINAL_VERDICTS
 from hack.dogfood.rundir import RunDir
-from hack.dogfood.start import prune
+from hack.dogfood.runs import prune
 
 run_dir = RunDir(Path(sys.argv[1]))
 sys.exit(shard.run(run_dir, int(sys.argv[2]), Supervisor(), dict(os.environ), lambda record: None, patience=0.5))

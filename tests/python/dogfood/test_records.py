@@ -4,23 +4,23 @@ from typing import Any
 import pytest
 
 from hack.dogfood.model import FINAL_VERDICTS, VERDICTS
-from hack.dogfood.records import Ending, History, Outcome, Place
+from hack.dogfood.records import Ending, Outcome, Place, ShardHistory
 from tests.python.dogfood.samples import FINDING, STEP, judged, record, result, shard_end, shard_start, start
 
 PLACES = {'a': Place(1, 'a'), 'b': Place(1, 'a'), 'c': Place(1, 'c'), 'elsewhere': Place(2, 'elsewhere')}
 
 
-def history(*events: dict[str, Any] | Iterable[dict[str, Any]], is_running: bool = False) -> History:
+def history(*events: dict[str, Any] | Iterable[dict[str, Any]], is_running: bool = False) -> ShardHistory:
     flat = [event for one in events for event in ([one] if isinstance(one, dict) else one)]
-    return History(1, PLACES, flat, is_running)
+    return ShardHistory(1, PLACES, flat, is_running)
 
 
-def outcome(journey: str, told: History, if_absent: Ending = 'absent') -> tuple[str, str]:
+def outcome(journey: str, told: ShardHistory, if_absent: Ending = 'absent') -> tuple[str, str]:
     said = told.outcome(journey, if_absent).record
     return said['verdict'], said['cause']
 
 
-def observed(told: History) -> list[str]:
+def observed(told: ShardHistory) -> list[str]:
     return [problem['observed'] for problem in told.problems]
 
 

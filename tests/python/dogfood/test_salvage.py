@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hack.common.errors import UserError
-from hack.dogfood import report, report_page, salvage
+from hack.dogfood import report, salvage
+from hack.dogfood.page import beside, report_page
 from tests.python.dogfood.samples import made
 
 
@@ -94,5 +95,5 @@ def test_whatever_stands_in_the_place_of_a_value_a_page_is_made(
             inner = inner[key]
         inner[last] = WRONG[number % len(WRONG)]
         said = salvaged(tmp_path, json.dumps(bundle))
-        page = report_page.render(said.bundle, tmp_path, report_page.Beside(troubles=said.troubles))
+        page = report_page.render(said.bundle, tmp_path, beside.Beside(troubles=said.troubles))
         assert page.endswith('</html>')

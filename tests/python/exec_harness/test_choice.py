@@ -11,7 +11,7 @@ from tests.python.exec_harness.agents import CODEX, needs_codex
 
 
 def a_repository(folder: Path, built: bool) -> Path:
-    (folder / '.git').mkdir()
+    (folder / '.git').touch()
     (folder / 'code-rs').mkdir()
     (folder / 'deep' / 'er').mkdir(parents=True)
     if built:

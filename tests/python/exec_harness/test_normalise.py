@@ -26,6 +26,8 @@ JSON = st.recursive(
         (json.dumps({'cwd': '/t/a "b"'}), '{"cwd": "<quoted>"}'),
         ('at 2026-11-21T13:00:00.123Z, 2026-11-21 13:00:00+01:00', 'at <time>, <time>'),
         ('Current date: 2026-11-21.', 'Current date: <date>.'),
+        ('msg_0d35b383-798c-5095-9dc3-9bc7f522d3ca', 'msg_<uuid-1>'),
+        ('{"started_at_unix_ms":1795270413213}', '{"started_at_unix_ms":<milliseconds>}'),
         ('Chunk ID: 9f2c1a\nWall time: 0.0512 seconds', 'Chunk ID: <chunk>\nWall time: <seconds> seconds'),
         ('running with session ID 4711', 'running with session ID <number>'),
         ('http://127.0.0.1:40123/v1', 'http://127.0.0.1:<port>/v1'),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hack.common.errors import UserError
+from hack.common.files import repository_of
 from hack.common.process import Supervisor
 from hack.exec_harness import adapters, gh_shim, place
 from hack.exec_harness.model import Api, Copy, Gh, GhMatch, GhReply, Scenario, Turn
@@ -39,7 +40,7 @@ def furnish(made: Place, scenario: Scenario, supervisor: Supervisor, **caller: s
 
 
 def test_it_is_where_it_is_wanted(tmp_path: Path) -> None:
-    if any((above / '.git').exists() for above in tmp_path.parents):
+    if repository_of(tmp_path):
         pytest.skip('the temporary folder is part of a repository')
     made = place.make(tmp_path)
     assert made.root.parent == tmp_path
@@ -47,12 +48,12 @@ def test_it_is_where_it_is_wanted(tmp_path: Path) -> None:
 
 
 def test_it_is_never_in_a_repository(tmp_path: Path) -> None:
-    (tmp_path / '.git').mkdir()
+    (tmp_path / '.git').touch()
     inside = tmp_path / 'deep' / 'er'
     inside.mkdir(parents=True)
     made = place.make(inside)
     assert not made.root.is_relative_to(tmp_path)
-    assert not any((above / '.git').exists() for above in made.root.parents)
+    assert repository_of(made.root) is None
     assert made.root.stat().st_mode & 0o777 == 0o700
     place.remove(made)
 

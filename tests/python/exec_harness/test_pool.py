@@ -1,5 +1,6 @@
 """Real workers that end in every way a process can."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -155,10 +156,19 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize('garbage', [b'', b'd', b'd\0\0\0\0\0\0\0\x05abc', b'x' * 20])
 def test_half_a_message_is_none(garbage: bytes) -> None:
+    before = set(os.listdir('/proc/self/fd'))
+
     def torn() -> NoReturn:
-        pipes = [int(name) for name in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{name}')]
-        pipe = max(number for number in pipes if os.readlink(f'/proc/self/fd/{number}').startswith('pipe:'))
+        new = set(map(int, set(os.listdir('/proc/self/fd')) - before))
+        [pipe] = [number for number in new if is_written_to(number)]
         os.write(pipe, garbage)
         os._exit(0)
 
     assert endings(torn) == [Ending(0, b'', 'ended with status 0 and said nothing')]
+
+
+def is_written_to(descriptor: int) -> bool:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+    except OSError:  # what listed the folder is closed again
+        return False

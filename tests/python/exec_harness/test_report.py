@@ -70,6 +70,12 @@ def test_what_was_found_is_shown_in_full() -> None:
     assert any('two.yaml:3' in line for line in lines)
 
 
+def test_many_failures_do_not_fill_the_screen() -> None:
+    lines = shown(run(*[FAILED] * 20))
+    assert '15 further scenarios with findings: each has its findings.txt' in lines
+    assert len(lines) < 60
+
+
 def test_unchecked_egress_is_said() -> None:
     assert 'egress: not checked (Operation not permitted)' in shown(run(result(), egress='Operation not permitted'))
     assert not any('egress' in line for line in shown(run(result())))

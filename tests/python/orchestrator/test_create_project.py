@@ -25,6 +25,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of this toolkit as it stands: the tag v0.1.0 and one commit after it."""
     house = tmp_path_factory.mktemp('engine') / 'tool kit'
     shutil.copytree(REPOSITORY / 'hack', house / 'hack', ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copy(REPOSITORY / '.gitignore', house)
     git(house.parent, 'init', '-q', '-b', 'main', str(house))
     git(house, 'add', '.')
     git(house, 'commit', '-q', '-m', 'One')

@@ -31,7 +31,7 @@ SHELL = ['sh', '-c', 'exec "$@" "$(cat "$0")"', '/k.md']
         (
             'codex',
             Conversation('u', resumed=True),
-            [*SHELL, 'codex', '--dangerously-bypass-approvals-and-sandbox', '--model', 'm', 'resume', 'u'],
+            [*SHELL, 'codex', *BACKENDS['codex'].flags, '--model', 'm', 'resume', 'u'],
         ),
         ('opencode', Conversation('s', resumed=True), ['opencode', '--model', 'm', '--session', 's']),
     ],
@@ -47,6 +47,12 @@ def test_a_backend_is_its_command_line(backend: str, conversation: Conversation,
 def test_no_model_is_no_flag_and_no_kickoff_no_argument() -> None:
     agent = Agent('a', 'loop', Backend('b', 'prog', ('-x',), model_flag='-m', prompt_delivery='arg'))
     assert launch.command(agent, 'none', None) == launch.command(agent, '', None) == ['prog', '-x']
+
+
+def test_codex_tells_its_conversation_in_a_line_of_its_own() -> None:
+    own, other = '01a1fe88-a5e5-7293-886e-3f51cc160e44', '00000000-a5e5-7293-886e-3f51cc160e44'
+    screen = f'• It is {other}\n  {other} is not it\n\n› Write tests\n\n  {own}   \n  ? for shortcuts\n'
+    assert handoffs.groups(BACKENDS['codex'].id_pattern, screen) == [own]
 
 
 def test_a_service_is_a_command_of_bash() -> None:

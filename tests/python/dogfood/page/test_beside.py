@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from hack.dogfood import beside, bundle, history, report_page, triage
+from hack.dogfood import bundle, history, triage
 from hack.dogfood.bundle import Reviewed
 from hack.dogfood.decisions import Decision
+from hack.dogfood.page import beside, report_page
 from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start
 
 OTHER = {**FINDING, 'observed': 'something else'}
@@ -22,9 +23,7 @@ def made(number: int, verdict: str = 'failed', reviewed: Reviewed | None = None)
 def test_a_decision_stands_at_its_own_finding() -> None:
     journey = record('a', 'failed', findings=[dict(FINDING), dict(OTHER)])
     known = {triage.of_finding(journey, OTHER): Decision('real', 'we saw it')}
-    assert beside.decisions(made(1, reviewed=Reviewed(known))) == {
-        'a': [None, report_page.Decision('real', 'we saw it')]
-    }
+    assert beside.decisions(made(1, reviewed=Reviewed(known))) == {'a': [None, beside.Decision('real', 'we saw it')]}
     assert beside.decisions(made(1)) == {}
     assert beside.decisions({'journeys': []}) == {}  # a bundle from before triage
 
@@ -60,7 +59,7 @@ def test_the_page_shows_each_cause_with_what_waits_and_what_was_decided() -> Non
     told = [shard_start(), result(root), result(record('b', 'blocked', root='a')), shard_end()]
     known = {triage.of_finding(root, findings[0]): Decision('real', HOSTILE), 'exit-0123456789ab': Decision('intended')}
     said = bundle.merge(RUN, plan(['a', 'b']), [told], reviewed=Reviewed(known))
-    page = report_page.render(said, None, report_page.Beside(beside.decisions(said)))
+    page = report_page.render(said, None, beside.Beside(beside.decisions(said)))
     causes = page[page.index('<section id="causes"') :].partition('</section>')[0]
     assert 'in <a href="#journey-a">a</a>; waiting for it: <a href="#journey-b">b</a>' in causes
     assert 'reviewed: real, &lt;script&gt;' in causes

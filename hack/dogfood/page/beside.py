@@ -1,21 +1,42 @@
-"""What report.html shows that is not of the run alone: reviewers' decisions, and how runs went so far."""
+"""What report.html shows that is not of the run alone: reviewers' decisions, and how runs went so far.
+
+The templates and the style sheet call the latter `history` and `trend`. A page that is handed neither does not speak
+of them.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from hack.dogfood import history, report_page, trend, triage
-from hack.dogfood.report_page import Beside, Decision
+from hack.dogfood import history, trend, triage
+from hack.dogfood.model import Json
+from hack.dogfood.page import markup
 from hack.dogfood.trend import Point
-
-Json = Mapping[str, Any]
 
 _RUNS: Final = 50  # drawn,
 _ROWS: Final = 20  # and told in figures
 _FLAKY: Final = 50
 _WIDTH, _HEIGHT, _EDGE = 200, 40, 3  # of a drawing, in its own units
+
+
+class Decision(NamedTuple):
+    """What a reviewer has said of a finding: `real`, `intended`, `self-inflicted`, `discoverability`, and why."""
+
+    word: str
+    note: str = ''
+
+
+class Beside(NamedTuple):
+    """What is shown with a bundle that it does not hold itself."""
+
+    decisions: Mapping[str, Sequence[Decision | None]] = {}  # by journey, one for each finding, in their order
+    trend: Markup = Markup()  # the inside of a section
+    troubles: Sequence[str] = ()  # with the bundle itself, a sentence each
+
+
+NOTHING: Final = Beside()
 
 
 class Line(NamedTuple):
@@ -63,7 +84,7 @@ def drawn(told: trend.Trend, this: str) -> Markup:
         ('signal', lambda point: point.signal_share, lambda point: trend.percent(point.signal_share)),
     )
     lines = [line(name, [value(one) for one in told.points], say(told.points[-1])) for name, value, say in figures]
-    return report_page.fragment(
+    return markup.made_of(
         'trend.html.j2',
         lines=lines,
         rows=[(point.run, trend.cells(point)) for point in reversed(told.points[-_ROWS:])],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hack.dogfood import ansi
+from hack.dogfood.page import ansi
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hack.dogfood import timeline
+from hack.dogfood.page import timeline
 
 
 def ran(

@@ -1,19 +1,20 @@
-"""The verbs that look back over runs, and keep what a reviewer decided: found by name, told in the format asked for."""
+"""The verbs that look back over runs, and the one that keeps what a reviewer decided about them."""
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hack.common.console import Column, Console, Row, console, counted
+from hack.common import collector
+from hack.common.console import Column, Console, Row, console, counted, cut
 from hack.common.errors import Exit, UserError
-from hack.dogfood import bundle, compare, decisions, history, salvage, trend, triage
+from hack.dogfood import bundle, compare, decisions, history, runs, salvage, trend, triage
 from hack.dogfood.decisions import Decision
-
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 _SHOWN: Final = 160  # characters of a message in a table
 _STYLES: Final = {'product': 'bold red', 'harness': 'magenta', 'flaky': 'yellow', 'need': 'cyan'}
@@ -27,56 +28,46 @@ _COLUMNS: Final = (
 )
 
 
-def show_trend(state: Path, last: int, as_json: bool) -> int:
+@collector.paused()
+def show_trend(asked: Namespace) -> int:
     """Rates, durations and signal to noise of the last runs."""
-    told, shown = trend.of(history.read(state / history.FILE), last), console(sys.stdout, os.environ)
+    path = asked.state / history.FILE
+    told, shown = trend.of(history.read(path), asked.last), console(sys.stdout, os.environ)
     _complain(told.complaints)
-    if as_json:
+    if asked.format == 'json':
         shown.say(json.dumps(trend.as_json(told), ensure_ascii=False))
     elif not told.points:
-        shown.say(f'{state / history.FILE}: tells of no run yet (make dogfood adds one)')
+        shown.say(f'{path}: tells of no run yet (make dogfood adds one)')
     else:
         trend.show(told, shown)
     return Exit.GREEN
 
 
-def show_comparison(state: Path, names: tuple[str, str], format: str) -> int:
+@collector.paused()
+def show_comparison(asked: Namespace) -> int:
     """What changed from one run to another. Exit 1: something newly failed; 3: not (wholly) comparable."""
-    from hack.dogfood.report import markdown_table
-
-    before, after = (_bundle(place(state, name)) for name in names)
-    found = compared(before, after, history.read(state / history.FILE))
+    before, after = (_bundle(asked.state, name) for name in (asked.a, asked.b))
+    found = compare.of(before, after, history.read(asked.state / history.FILE))
     _complain(found.complaints)
     shown = console(sys.stdout, os.environ)
-    match format:
+    match asked.format:
         case 'json':
             shown.say(json.dumps(compare.as_json(found), ensure_ascii=False))
         case 'markdown':
+            from hack.dogfood.report import markdown_table
+
             shown.say(compare.markdown(found, markdown_table)[:-1])
         case _:
             compare.show(found, shown)
     return found.exit
 
 
-def compared(before: Json, after: Json, known: history.History) -> compare.Comparison:
-    """With the past of each journey before the later run, as far as the history knows it."""
-    runs = {side['run']['id']: side for side in (before, after)}
-    past = [entry for entry in known.entries if entry.run not in runs and entry.started < after['run']['started']]
-    seconds: dict[str, Sequence[float]] = dict(history.durations(past))
-    for journey in before['journeys']:
-        if journey['verdict'] == 'passed':
-            seconds[journey['id']] = [*seconds.get(journey['id'], ()), journey['duration_seconds']]
-    revisions = [history.revision_of(side) for side in (before, after)]
-    same = None not in revisions and len(set(revisions)) == 1 and len(runs) == 2
-    found = compare.compare(before, after, seconds, is_same_revision=same)
-    return found._replace(complaints=(*known.complaints, *found.complaints))
-
-
-def show_triage(state: Path, name: str, as_json: bool) -> int:
+@collector.paused()
+def show_triage(asked: Namespace) -> int:
     """The causes behind what did not pass, with what is decided about them now."""
-    said, shown = _bundle(place(state, name)), console(sys.stdout, os.environ)
+    said, shown = _bundle(asked.state, asked.bundle), console(sys.stdout, os.environ)
     review = _reviewed(said)
-    if as_json:
+    if asked.format == 'json':
         shown.say(json.dumps({'run': said['run']['id'], **review}, ensure_ascii=False))
         return Exit.GREEN
     if review['causes']:
@@ -89,9 +80,9 @@ def show_triage(state: Path, name: str, as_json: bool) -> int:
     return Exit.GREEN
 
 
-def decide(state: Path, name: str, fingerprint: str, word: str, note: str) -> int:
+def decide(asked: Namespace) -> int:
     """Keep a reviewer's decision beside the corpus that the run was of."""
-    said = _bundle(place(state, name))
+    said, fingerprint = _bundle(asked.state, asked.of), asked.fingerprint
     causes = {cause['fingerprint']: cause for cause in _reviewed(said)['causes']}
     paths = decisions.of_run(said['run'])
     if not paths:
@@ -101,41 +92,18 @@ def decide(state: Path, name: str, fingerprint: str, word: str, note: str) -> in
         raise UserError(f'{fingerprint}: no cause in {said["run"]["id"]} has it (run_journeys.py triage lists them)')
     path = next((path for path in paths if cause is None or _is_beside(path, cause, said)), paths[0])
     text = ' '.join(f'{cause["step"]}: {cause["message"]}'.split())[:_SHOWN] if cause else ''
-    note = note.encode('utf-8', 'replace').decode()
-    decisions.keep(path, fingerprint, Decision(word, note, f'{datetime.now(UTC):%Y-%m-%d}', text))
-    print(f'{path}: {fingerprint} is {word} (run_journeys.py report shows it in the reports of a run)')
+    note = asked.note.encode('utf-8', 'replace').decode()
+    decisions.keep(path, fingerprint, Decision(asked.decision, note, f'{datetime.now(UTC):%Y-%m-%d}', text))
+    print(f'{path}: {fingerprint} is {asked.decision} (run_journeys.py report shows it in the reports of a run)')
     return Exit.GREEN
 
 
 # -- what they share -----------------------------------------------------------------------
 
 
-def place(state: Path, name: str) -> Path:
-    """The bundle of a run, which is a folder, a bundle, an id, `latest` or `previous`; raises UserError."""
-    if name in ('latest', 'previous'):
-        return _recent(state, name)
-    for path in (Path(name), state / 'runs' / name):
-        if path.is_dir():
-            return path / 'bundle.json'
-        if path.is_file():
-            return path
-    raise UserError(f'{name}: is no run (name its folder, its bundle.json, its id, latest or previous)')
-
-
-def _recent(state: Path, name: str) -> Path:
-    runs = state / 'runs'
-    told = sorted(path for path in runs.iterdir() if (path / 'bundle.json').is_file()) if runs.is_dir() else []
-    latest = (state / 'latest').resolve()
-    before = [path for path in told if path.name < latest.name]
-    if name == 'latest' and (latest / 'bundle.json').is_file():
-        return latest / 'bundle.json'
-    if name == 'previous' and before:
-        return before[-1] / 'bundle.json'
-    raise UserError(f'{state}: there is no {name} run with a bundle (make dogfood makes one)', Exit.BROKEN)
-
-
-def _bundle(path: Path) -> dict[str, Any]:
+def _bundle(state: Path, name: str) -> dict[str, Any]:
     """As far as it fits this version; raises UserError, exit 3, where it does not at all, or is not whole."""
+    path = runs.bundle(state, name)
     try:
         said = bundle.read(path)
     except UserError as error:
@@ -161,10 +129,11 @@ def _is_beside(path: str, cause: Json, said: Json) -> bool:
 
 def _row(cause: Json) -> Row:
     what = ': '.join(filter(None, (' '.join(cause['step'].split()), cause['message'])))
-    shown = what if len(what) <= _SHOWN else what[: _SHOWN - 1] + '…'
     decided = triage.in_words(cause['decision']) if cause['decision'] else '-'
     counts = str(len(cause['journeys'])), str(len(cause['waiting']))
-    return Row([cause['fingerprint'], cause['blames'], *counts, decided, shown], _STYLES.get(cause['blames'], ''))
+    return Row(
+        [cause['fingerprint'], cause['blames'], *counts, decided, cut(what, _SHOWN)], _STYLES.get(cause['blames'], '')
+    )
 
 
 def _conclude(said: Json, review: Json, shown: Console) -> None:
@@ -178,6 +147,9 @@ def _conclude(said: Json, review: Json, shown: Console) -> None:
     shown.say(shown.fold(f'{text}, {open_ones} not decided (run_journeys.py triage decide CAUSE DECISION --note …)'))
 
 
-def _complain(complaints: Any) -> None:
+def _complain(complaints: Iterable[str]) -> None:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
+
+
+VERBS: Final = {'trend': show_trend, 'compare': show_comparison, 'triage': show_triage, 'triage decide': decide}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.dogfood.layout import Sketch, draw
+from hack.dogfood.page.layout import Sketch, draw
 from tests.python.runs import need_commands
 
 SKETCH = Sketch(

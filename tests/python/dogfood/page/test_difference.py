@@ -2,7 +2,7 @@
 
 import pytest
 
-from hack.dogfood import difference
+from hack.dogfood.page import difference
 
 
 def told(expected: str, observed: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from hack.dogfood import report_page
+from hack.dogfood.page import beside, report_page
 from tests.python.browser import PHONE, chromium, open_page, until
 from tests.python.dogfood.samples import made
 from tests.python.runs import HOUSE, Done, a_place, journey, need, need_commands
@@ -602,7 +602,7 @@ def test_decisions_and_earlier_runs_are_shown_where_they_are_handed_in(tmp_path:
 
     bundle = made()
     use = next(one for one in bundle['journeys'] if one['id'] == 'use')
-    decisions = {'use': [report_page.Decision('intended', 'by <design>')] * len(use['findings'])}
-    page = report_page.render(bundle, None, report_page.Beside(decisions, Markup('<p>eleven runs</p>')))
+    decisions = {'use': [beside.Decision('intended', 'by <design>')] * len(use['findings'])}
+    page = report_page.render(bundle, None, beside.Beside(decisions, Markup('<p>eleven runs</p>')))
     assert 'reviewed: intended, by &lt;design&gt;' in page
     assert '<p>eleven runs</p>' in page

@@ -1,11 +1,11 @@
 """When each journey ran in its shard, the idle tail of each shard, and the chain that sets the run's length."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-Json = Mapping[str, Any]
+from hack.dogfood.model import Json
 
 SLIVERS_WIDE: Final = 100_000
 _NARROW: Final = 0.001  # of the whole: a passed journey is then drawn as one with its neighbours
