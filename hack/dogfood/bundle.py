@@ -4,6 +4,7 @@
 gathered by the functions below it.
 """
 
+import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ _RUN_KEYS: Final = (
     *('id', 'started', 'shards', 'corpus', 'decisions', 'command', 'cwd'),
     *('versions', 'product', 'git', 'boot', 'options'),
 )
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(',', ':')).encode
 _GATHERED: Final = ('plan.json', 'plan.txt', 'run.json', 'evidence', 'capabilities')  # beside the shards themselves
 
 
@@ -263,6 +265,15 @@ def merge_parts(path: Path, parts: Sequence[Path]) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """A bundle as it was written; raises UserError where it is none that this version knows."""
     return _read(path, ('run', 'plan', 'journeys', 'totals', 'exit'))
+
+
+def as_json(bundle: Json) -> str:
+    """The bundle with one journey to a line, for `grep` and `diff`."""
+    return '{\n' + ',\n'.join(f'{_ENCODE(key)}:{_lines(value)}' for key, value in bundle.items()) + '\n}\n'
+
+
+def _lines(value: Any) -> str:
+    return '[\n' + ',\n'.join(map(_ENCODE, value)) + '\n]' if value and isinstance(value, list) else _ENCODE(value)
 
 
 def read_plan(run_dir: RunDir) -> dict[str, Any]:

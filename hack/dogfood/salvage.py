@@ -29,15 +29,8 @@ _BUNDLE: Final[Shape] = {
     'exit': 0,
 }  # fmt: skip
 _RUN: Final[Shape] = {
-    'id': '',
-    'started': None,
-    'ended': None,
-    'corpus': [],
-    'command': [],
-    'versions': {},
-    'product': {},
-    'options': {},
-}
+    'id': '', 'started': None, 'ended': None, 'corpus': [], 'command': [], 'versions': {}, 'product': {}, 'options': {},
+}  # fmt: skip
 _TRIAGE: Final[Shape] = {'causes': [], 'stale': [], 'allowed': [], 'faults': []}
 _CAUSE: Final[Shape] = {
     'fingerprint': '', 'blames': '', 'kind': '', 'step': '', 'message': '', 'journeys': [], 'waiting': [],
@@ -119,13 +112,9 @@ def whole(said: Json, troubles: list[str]) -> Salvaged:
     advice = bundle['plan'].get('advice')
     bundle['plan'] = {**bundle['plan'], 'advice': list(map(str, advice)) if isinstance(advice, list) else []}
     bundle['journeys'] = [_journey(one, misfits) for one in _mappings(bundle['journeys'], 'journeys', misfits)]
-    bundle['shards'] = [
-        _fitted(one, _SHARD, 'shards', misfits) for one in _mappings(bundle['shards'], 'shards', misfits)
-    ]
+    bundle['shards'] = _each(bundle['shards'], _SHARD, 'shards', misfits)
     bundle['chains'] = [_chain(one, misfits) for one in _mappings(bundle['chains'], 'chains', misfits)]
-    bundle['problems'] = [
-        _fitted(one, _FINDING, 'problems', misfits) for one in _mappings(bundle['problems'], 'problems', misfits)
-    ]
+    bundle['problems'] = _each(bundle['problems'], _FINDING, 'problems', misfits)
     if 'triage' in said:
         bundle['triage'] = _triage(said, misfits)
     bundle['totals'] = totals(journey['verdict'] for journey in bundle['journeys'])
@@ -136,7 +125,7 @@ def whole(said: Json, troubles: list[str]) -> Salvaged:
 def _triage(said: Json, misfits: Counter[str]) -> dict[str, Any]:
     fitted = _fitted(said['triage'] if isinstance(said['triage'], dict) else {}, _TRIAGE, 'triage', misfits)
     for key, shape in (('causes', _CAUSE), ('stale', _DECISION)):
-        fitted[key] = [_fitted(one, shape, key, misfits) for one in _mappings(fitted[key], key, misfits)]
+        fitted[key] = _each(fitted[key], shape, key, misfits)
     for cause in fitted['causes']:
         cause.update({key: [str(id) for id in cause[key]] for key in ('journeys', 'waiting')})
         decision = cause.get('decision')
@@ -147,9 +136,7 @@ def _triage(said: Json, misfits: Counter[str]) -> dict[str, Any]:
 def _journey(said: Json, misfits: Counter[str]) -> dict[str, Any]:
     fitted = _fitted(said, _JOURNEY, 'journeys', misfits)
     fitted['steps'] = [_step(one, misfits) for one in _mappings(fitted['steps'], 'steps', misfits)]
-    fitted['findings'] = [
-        _fitted(one, _FINDING, 'findings', misfits) for one in _mappings(fitted['findings'], 'findings', misfits)
-    ]
+    fitted['findings'] = _each(fitted['findings'], _FINDING, 'findings', misfits)
     for key in ('establishes', 'requires'):
         fitted[key] = [str(token) for token in fitted[key]]
     fitted['source'] = {str(key): str(value) for key, value in fitted['source'].items()}
@@ -170,10 +157,12 @@ def _step(said: Json, misfits: Counter[str]) -> dict[str, Any]:
 def _chain(said: Json, misfits: Counter[str]) -> dict[str, Any]:
     fitted = _fitted(said, _CHAIN, 'chains', misfits)
     fitted['journeys'] = [str(id) for id in fitted['journeys']]
-    fitted['findings'] = [
-        _fitted(one, _FINDING, 'findings', misfits) for one in _mappings(fitted['findings'], 'findings', misfits)
-    ]
+    fitted['findings'] = _each(fitted['findings'], _FINDING, 'findings', misfits)
     return fitted
+
+
+def _each(said: list[Any], shape: Shape, where: str, misfits: Counter[str]) -> list[dict[str, Any]]:
+    return [_fitted(one, shape, where, misfits) for one in _mappings(said, where, misfits)]
 
 
 def _mappings(said: list[Any], where: str, misfits: Counter[str]) -> Iterator[Json]:

@@ -89,8 +89,12 @@ def _stream(expect: Expect, observed: Observed) -> Iterator[Finding]:
 def _traffic(expect: Expect, observed: Observed) -> Iterator[Finding]:
     """Each request is answered by the scenario, and each reply is asked for."""
     for request in observed.requests:
+        what = f'{request.method} {request.path} (request {request.number})'
+        if request.asks_model and request.json is None:
+            yield Finding(
+                'requests', 'responses_api', 'JSON in every request to the model', f'{what}: none', _asks(request)
+            )
         if request.problem:
-            what = f'{request.method} {request.path} (request {request.number})'
             yield Finding(
                 'requests', 'responses_api', 'a reply for every request', f'{what}: {request.problem}', _asks(request)
             )

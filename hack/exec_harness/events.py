@@ -21,7 +21,7 @@ def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     events, bad = [], []
     for line in filter(None, (line.strip() for line in stdout.split(b'\n'))):
         try:
-            event = json.loads(line)
+            event = json.loads(line, parse_constant=_no_json)
         except (ValueError, RecursionError):  # also bytes that are no text
             event = None
         if isinstance(event, dict):
@@ -29,6 +29,11 @@ def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
         else:
             bad.append(line.decode('utf-8', 'backslashreplace'))
     return tuple(events), tuple(bad)
+
+
+def _no_json(word: str) -> None:
+    """Python takes NaN and Infinity; JSON, and whoever else reads the agent's events, does not."""
+    raise ValueError(word)
 
 
 def kinds(event: Event) -> set[str]:

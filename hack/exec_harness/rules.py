@@ -35,11 +35,24 @@ def problems(document: Document, asked: frozenset[str], find: Callable[[str], Pa
         yield document.problem('the scenario asks the agent nothing (give it a prompt, or turns)')
     if {'prompt', 'turns'} <= asked:
         yield document.problem('a prompt and turns (keep one of the two)', ('prompt',), of_key=True, within=raw)
+    yield from _words(document, raw)
     yield from _files(document, raw.get('files', {}))
     yield from _sources(document, raw, find)
     yield from _api(document, raw.get('responses_api', {}))
     if isinstance(expect := raw.get('expect'), Table):
         yield from _expect(document, expect, asked)
+
+
+def _words(document: Document, raw: Table) -> Iterator[Problem]:
+    """What becomes an argument of the agent, or a variable of its environment, can hold no NUL."""
+    texts: dict[tuple[str | int, ...], str] = {(key,): raw[key] for key in ('prompt', 'model') if key in raw}
+    texts |= {('config_overrides', number): text for number, text in enumerate(raw.get('config_overrides', ()))}
+    texts |= {('env', name): text for name, text in raw.get('env', {}).items()}
+    for number, turn in enumerate(raw.get('turns', ())):
+        texts[('turns', number)] = turn if isinstance(turn, str) else turn['prompt']
+    for path, text in texts.items():
+        if '\0' in text:
+            yield document.problem('holds a NUL, which no program can be given (take it out)', path, within=raw)
 
 
 def _files(document: Document, files: Any) -> Iterator[Problem]:

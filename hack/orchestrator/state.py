@@ -21,6 +21,7 @@ OVERRIDE: Final = 'override'  # what this run of it has of the environment of it
 SUBJECTS: Final = (WANTED, OVERRIDE, BACKOFF, LIMITED, STALLED, DONE, PING)
 SERVER: Final = 'server.json'
 WATCHDOG_LOCK: Final = 'watchdog.lock'
+_NUMBERS: Final = ('started', 'cleared', 'crashes', 'retry_at', 'until')  # wherever they stand
 _PHASE: Final = 'phase-idx'
 _COMPLETE: Final = 'SEQUENCE-COMPLETE'
 
@@ -85,6 +86,8 @@ class Store(NamedTuple):
             text = path.read_text().strip()
         except FileNotFoundError:
             return Standing()
+        except UnicodeDecodeError:
+            raise UserError(f'{path}: is no text (run `phase set N`)') from None
         if not text.isdecimal():
             raise UserError(f'{path}: {text!r} is no number (run `phase set N`)')
         if count and int(text) >= count:
@@ -125,4 +128,7 @@ def _checked(path: Path, data: bytes) -> dict[str, Any]:
     if not isinstance(version, int) or version > VERSION:
         what = f'version {version} is from the future, this is {VERSION}'
         raise UserError(f'{path}: {what} (use the toolkit that wrote it, or remove it)')
+    for key in _NUMBERS:
+        if not isinstance(value.get(key, 0), int | float) and (key, value[key]) != ('until', None):
+            raise UserError(f'{path}: {key} is {value[key]!r}, which is no number (remove the file)')
     return dict(value)

@@ -55,7 +55,7 @@ def show_comparison(asked: Namespace) -> int:
         case 'json':
             shown.say(json.dumps(compare.as_json(found), ensure_ascii=False))
         case 'markdown':
-            from hack.dogfood.report import markdown_table
+            from hack.dogfood.summary import markdown_table
 
             shown.say(compare.markdown(found, markdown_table)[:-1])
         case _:

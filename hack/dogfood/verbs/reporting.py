@@ -17,7 +17,7 @@ from hack.dogfood.rundir import RunDir
 
 @collector.paused()
 def report(asked: Namespace) -> int:
-    from hack.dogfood import report
+    from hack.dogfood import bundle, outcome
 
     path, merged = _merged(asked)
     shown = console(sys.stdout, os.environ)
@@ -25,10 +25,10 @@ def report(asked: Namespace) -> int:
     with _meanwhile(f'{path}/report.html', lambda: _write_page(RunDir(path).page, merged, path, asked.state)):
         with though_unread():
             if asked.format == 'json':
-                shown.say(report.as_json(merged)[:-1])
+                shown.say(bundle.as_json(merged)[:-1])
             else:
                 _show(merged, path, shown)
-        report.write(path, merged, _drawn(RunDir(path), merged))
+        outcome.write(path, merged, _drawn(RunDir(path), merged))
         if not asked.merge:
             _remember(asked.state, merged)
     return int(merged['exit'])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hack.common.console import Console
-from hack.dogfood import compare, report
+from hack.dogfood import compare, summary
 from hack.dogfood.compare import Comparison
 from tests.python.dogfood.samples import record
 
@@ -174,7 +174,7 @@ def test_as_json_every_list_is_there() -> None:
 
 
 def test_as_markdown_nothing_in_a_cell_is_markup() -> None:
-    text = compare.markdown(compared(BEFORE, AFTER), report.markdown_table)
+    text = compare.markdown(compared(BEFORE, AFTER), summary.markdown_table)
     assert text.startswith('## A → B: 1 newly failed')
     assert '### Newly failed (1)\n\n| journey | before | after | cause |\n| --- | --- | --- | --- |\n' in text
     assert '<b>' not in text

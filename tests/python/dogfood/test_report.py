@@ -16,7 +16,7 @@ import pytest
 
 from hack.common.console import Console, console
 from hack.common.errors import UserError
-from hack.dogfood import bundle, report
+from hack.dogfood import bundle, junit, outcome, report, summary
 from tests.python import runs
 from tests.python.dogfood.samples import (
     FINDING,
@@ -239,11 +239,11 @@ def test_the_sentence_tells_of_problems_and_of_an_interrupt() -> None:
 def test_the_files_of_a_run(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, PLAN, mixed())
     said = bundle.of_run(run_dir.path)
-    report.write(run_dir.path, said, 'graph TD\n  build --> use')
+    outcome.write(run_dir.path, said, 'graph TD\n  build --> use')
     assert bundle.read(run_dir.bundle) == said
     assert run_dir.exit.read_text() == '1\n'
-    assert run_dir.summary.read_text() == report.summary(said, 'graph TD\n  build --> use')
-    assert run_dir.junit.read_bytes() == report.junit(said).encode()
+    assert run_dir.summary.read_text() == summary.markdown(said, 'graph TD\n  build --> use')
+    assert run_dir.junit.read_bytes() == junit.xml(said).encode()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith('.')]
     journeys = [line for line in run_dir.bundle.read_text().splitlines() if line.startswith('{"id":')]
     assert len(journeys) == 7
@@ -251,7 +251,7 @@ def test_the_files_of_a_run(tmp_path: Path) -> None:
 
 def test_a_bundle_holds_any_text(tmp_path: Path) -> None:
     run_dir = write_run(tmp_path, plan(['a']), [[shard_start(), *judged('a', 'failed', cause='\ud800\x00 ü 漢')]])
-    report.write(run_dir.path, bundle.of_run(run_dir.path))
+    outcome.write(run_dir.path, bundle.of_run(run_dir.path))
     assert bundle.read(run_dir.bundle)['journeys'][0]['cause'] == '\ud800\x00 ü 漢'
     assert '&#92;ud800&#92;x00 ü 漢' in run_dir.summary.read_text()
 
@@ -259,7 +259,7 @@ def test_a_bundle_holds_any_text(tmp_path: Path) -> None:
 def test_a_run_directory_that_cannot_be_written_is_broken_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / 'bundle.json').mkdir()
     with pytest.raises(UserError, match='cannot be written: Is a directory') as raised:
-        report.write(tmp_path, made())
+        outcome.write(tmp_path, made())
     assert raised.value.exit_status == 3
     assert os.listdir(tmp_path) == ['bundle.json']
 
@@ -268,11 +268,11 @@ def test_causes_far_fewer_than_what_they_broke_are_worth_a_note() -> None:
     alike = [record(f'a-{number}', 'failed', findings=[dict(FINDING)]) for number in range(7)]
     assert 'note: 1 cause behind what did not pass (make triage)\n' in shown(crowd(1, *alike))
     assert 'make triage' not in shown(crowd(1, *alike[:3]))
-    assert '<details><summary>1 cause</summary>' in report.summary(crowd(1, *alike))
+    assert '<details><summary>1 cause</summary>' in summary.markdown(crowd(1, *alike))
 
 
 def test_junit_counts_as_the_bundle_does() -> None:
-    root = ElementTree.fromstring(report.junit(made()).encode())
+    root = ElementTree.fromstring(junit.xml(made()).encode())
     assert [suite.get('name') for suite in root] == ['images', 'images & more']
     assert {name: root.get(name) for name in ('tests', 'failures', 'errors', 'skipped')} == {
         'tests': '7',
@@ -309,7 +309,7 @@ def test_junit_counts_as_the_bundle_does() -> None:
 
 
 def test_the_summary_folds_what_passed_and_draws_the_chains() -> None:
-    text = report.summary(made(), 'graph TD\n  build --> use\n')
+    text = summary.markdown(made(), 'graph TD\n  build --> use\n')
     head, folded = text.split('<details>', 1)
     assert head.startswith('## The product failed 1 of 7 journeys; ')
     assert '| smoke | 1 | 0 | 0 | 0 | 1 | 0 |' in head
@@ -322,7 +322,7 @@ def test_the_summary_folds_what_passed_and_draws_the_chains() -> None:
 
 
 def test_nothing_in_the_summary_is_markup_but_our_own() -> None:
-    row = next(line for line in report.summary(made()).split('\n') if line.startswith('| failed'))
+    row = next(line for line in summary.markdown(made()).split('\n') if line.startswith('| failed'))
     assert row.count('|') == 6
     assert not set('<>`[@') & set(row)
     assert '&#60;script&#62;' in row
@@ -330,20 +330,20 @@ def test_nothing_in_the_summary_is_markup_but_our_own() -> None:
 
 @pytest.mark.parametrize('graph', ['graph TD\n' + 'a --> b\n' * 501, 'x' * 50_001])
 def test_a_graph_that_github_would_not_draw_is_left_out(graph: str) -> None:
-    text = report.summary(made(), graph)
+    text = summary.markdown(made(), graph)
     assert 'mermaid' not in text
     assert '`run_journeys.py graph` writes it' in text
 
 
 def test_the_summary_never_outgrows_github() -> None:
     long = [record(f'bad-{number}', 'failed', cause='<' * 5000) for number in range(400)]
-    text = report.summary(crowd(20_000, *long), 'graph TD\n a --> b')
+    text = summary.markdown(crowd(20_000, *long), 'graph TD\n a --> b')
     assert len(text.encode()) <= 1 << 20
     assert '| failed | bad-0 |' in text
     assert '| failed | bad-399 |' not in text
     listed = len(re.findall(r'^\| failed \|', text, re.MULTILINE))
     assert f'\n{400 - listed} more are in bundle.json.' in text
-    few = report.summary(crowd(30_000))
+    few = summary.markdown(crowd(30_000))
     assert len(few.encode()) <= 1 << 20
     assert f'\n{30_000 - few.count("| passed | journey")} more are in bundle.json.' in few
 
@@ -352,11 +352,11 @@ WITHOUT_HEAVY_IMPORTS = """
 import sys
 from pathlib import Path
 from hack.common.console import console
-from hack.dogfood import bundle, report
+from hack.dogfood import bundle, outcome, report
 
 run_dir = Path(sys.argv[1])
 said = bundle.of_run(run_dir)
-report.write(run_dir, said)
+outcome.write(run_dir, said)
 report.show(said, run_dir, console(sys.stdout, {'TERM': 'xterm'}))
 heavy = {'rich', 'jsonschema', 'yaml', 'fastjsonschema', 'xml', 'argparse'} & set(sys.modules)
 print('heavy:', sorted(heavy))

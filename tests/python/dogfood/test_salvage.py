@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hack.common.errors import UserError
-from hack.dogfood import report, salvage
+from hack.dogfood import salvage
+from hack.dogfood.bundle import as_json
 from hack.dogfood.page import beside, report_page
 from tests.python.dogfood.samples import made
 
@@ -19,14 +20,14 @@ def salvaged(tmp_path: Path, text: str | bytes) -> salvage.Salvaged:
 
 
 def test_a_good_bundle_is_itself(tmp_path: Path) -> None:
-    said = salvaged(tmp_path, report.as_json(made()))
+    said = salvaged(tmp_path, as_json(made()))
     assert said.troubles == ()
     assert [journey['id'] for journey in said.bundle['journeys']] == [journey['id'] for journey in made()['journeys']]
     assert said.bundle['totals'] == made()['totals']
 
 
 def test_wherever_it_is_cut_off_what_stands_before_is_shown(tmp_path: Path) -> None:
-    text = report.as_json(made())
+    text = as_json(made())
     for end in range(text.index('"run"'), len(text) - 3, 61):
         said = salvaged(tmp_path, text[:end])
         assert any('cut off or damaged' in trouble for trouble in said.troubles)

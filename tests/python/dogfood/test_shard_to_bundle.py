@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 
 from hack.common import files
-from hack.dogfood import bundle, codec, report, timings
+from hack.dogfood import bundle, codec, outcome, timings
 from hack.dogfood.model import Capability, Chain, Expect, Feature, Gate, Job, Journey, Step, TextCheck
 from hack.dogfood.rundir import RunDir
 from tests.python.dogfood.samples import RUN, plan
@@ -128,7 +128,7 @@ def test_what_a_real_shard_leaves(tmp_path: Path) -> None:
     assert [len((run_dir.path / path).read_text()) for paths in evidence for path in paths] == [20000]
 
     assert sorted(line.split()[1] for line in ran.stdout.splitlines()) == sorted(JOURNEYS)
-    report.write(run_dir.path, made)
+    outcome.write(run_dir.path, made)
     assert bundle.read(run_dir.bundle) == made
     timings.write(tmp_path / 'timings.json', made['journeys'])
     assert sorted(timings.read(tmp_path / 'timings.json').journeys) == ['make', 'read', 'waver']

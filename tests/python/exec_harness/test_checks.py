@@ -125,6 +125,13 @@ def test_what_json_promised_is_always_checked() -> None:
 # -- traffic -------------------------------------------------------------------------------
 
 
+def test_a_request_to_the_model_that_is_no_json_is_never_green() -> None:
+    torn = asked(0, None)._replace(body=b'{"input": [')
+    assert short(Expect(), observed(requests=(MODELS, torn))) == [
+        ('requests', 'responses_api', 'JSON in every request to the model', 'POST /v1/responses (request 0): none')
+    ]
+
+
 def test_refused_requests_and_unused_replies_are_failures() -> None:
     refused = asked(2, {'input': 'again'}, status=400, reply=None, problem='all 2 replies were used')
     seen = observed(requests=(refused,), unused_replies=('responses[1] (sent 0 of 1 times)',))

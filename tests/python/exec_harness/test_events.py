@@ -64,3 +64,9 @@ def test_lines_that_are_no_events_are_told_apart() -> None:
     output = b'{"type":"a"}\r\n\n  {"type":"b"}\nnonsense\n[1]\n\xff\n{"torn":'
     assert events.split(output) == (({'type': 'a'}, {'type': 'b'}), ('nonsense', '[1]', '\\xff', '{"torn":'))
     assert events.split(b'[' * 100_000) == ((), ('[' * 100_000,))
+
+
+@pytest.mark.parametrize('word', ['NaN', 'Infinity', '-Infinity'])
+def test_a_number_that_json_does_not_have_is_no_event(word: str) -> None:
+    line = f'{{"type": "x", "n": {word}}}'
+    assert events.split(line.encode()) == ((), (line,))

@@ -188,6 +188,19 @@ def test_twice_finds_what_differs_between_two_runs(place: Place) -> None:
     assert 'events are the same in two runs' in ran.results['varies']['cause']
 
 
+def test_golden_requests_are_rewritten_only_where_all_else_holds(place: Place) -> None:
+    golden = place.scenarios / 'golden/asked.json'
+    golden.parent.mkdir()
+    golden.write_text('["of a good day"]\n')
+    expect = {'requests_match': 'golden/asked.json'}
+    place.scenario('asked', 'exit 1', responses_api={}, expect=expect)
+    assert place.run('--update').verdicts == {'asked': 'failed'}
+    assert golden.read_text() == '["of a good day"]\n'
+    place.scenario('asked', 'say hello', responses_api={}, expect=expect)
+    assert place.run('--update').verdicts == {'asked': 'passed'}
+    assert golden.read_text() == '[]\n'
+
+
 # -- what befalls the harness ----------------------------------------------------------------
 
 

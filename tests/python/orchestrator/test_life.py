@@ -137,6 +137,24 @@ def test_a_state_file_from_the_future_starts_nothing(two: Life) -> None:
     assert 'done-one.json: version 2 is from the future, this is 1' in err
 
 
+@pytest.mark.parametrize(
+    ('name', 'holds', 'problem'),
+    [
+        ('backoff-one.json', b'{"version": 1, "retry_at": []}', 'retry_at is [], which is no number'),
+        ('phase-idx', b'\xff', 'is no text (run `phase set N`)'),
+    ],
+)
+def test_a_state_file_with_other_things_in_it_is_told_in_one_line(
+    two: Life, name: str, holds: bytes, problem: str
+) -> None:
+    state = two.folder / 's/state'
+    state.mkdir(parents=True)
+    (state / name).write_bytes(holds)
+    status, _, err = two.verb('status')
+    assert (status, err.count('\n')) == (2, 1)
+    assert f'{name}: {problem}' in err
+
+
 @pytest.mark.parametrize(('says', 'problem'), [('tmux 2.9a', 'tmux 2.9a is too old'), (None, 'not found on PATH')])
 def test_no_tmux_or_one_too_old_is_one_line(two: Life, tmp_path: Path, says: str | None, problem: str) -> None:
     for program in ('sleep', 'sh'):
