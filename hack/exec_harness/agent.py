@@ -9,7 +9,7 @@ from hack.exec_harness.adapters import Agent
 from hack.exec_harness.model import Scenario, TurnRun
 from hack.exec_harness.place import Place
 
-KEEP_BYTES: Final = 1 << 22  # of each stream of a turn; what is beyond falls out of its middle
+KEEP_BYTES: Final = 1 << 25  # of each stream of a turn; what is beyond falls out of its middle
 _NO_SESSION: Final = b'dogfood: the first turn named no session that could be resumed\n'
 
 
@@ -72,7 +72,8 @@ def _turn(
         owner=place.owner,
         keep_bytes=KEEP_BYTES,
     )
-    return TurnRun(argv, ran.end, ran.status, ran.seconds, _whole(ran, 'out'), _whole(ran, 'err'))
+    said, complained = _whole(ran, 'out'), _whole(ran, 'err')
+    return TurnRun(argv, ran.end, ran.status, ran.seconds, said, complained, ran.out.dropped)
 
 
 def _whole(ran: Ran, stream: str) -> bytes:

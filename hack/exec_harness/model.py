@@ -248,6 +248,7 @@ class TurnRun(NamedTuple):
     seconds: float
     stdout: bytes
     stderr: bytes
+    dropped: int = 0  # bytes of stdout that were too many to keep
 
 
 class Observed(NamedTuple):

@@ -37,6 +37,8 @@ def _obstacle(turn: TurnRun) -> str:
             return f'could not be started: {one_line(turn.stderr.decode("utf-8", "replace"))}'
         case End.INTERRUPTED:
             return 'was interrupted'
+        case End.EXITED if turn.dropped:
+            return f'printed more than the harness keeps: {turn.dropped} bytes of it could not be judged'
         case End.EXITED | End.SIGNALLED | End.TIMED_OUT:
             return ''
     assert_never(turn.end)

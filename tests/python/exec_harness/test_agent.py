@@ -115,9 +115,10 @@ def test_what_a_turn_leaves_running_holds_nobody_up_and_is_ended(there: Place, l
 
 
 def test_a_flood_is_kept_within_bounds_and_its_gap_is_told(there: Place) -> None:
-    (turn,) = run(there, scenario('flood 24'))
+    (turn,) = run(there, scenario('flood 100'))
     assert turn.returncode == 0
     assert len(turn.stdout) < 2 * agent.KEEP_BYTES
+    assert turn.dropped > 50_000_000
     told, bad = events.split(turn.stdout)
     assert [event['type'] for event in told] == ['thread.started', 'turn.started']
     assert any('bytes of output were not kept here' in line for line in bad)

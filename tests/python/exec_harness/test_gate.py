@@ -141,10 +141,12 @@ def test_an_expected_exit_status_that_is_not_0_is_green(place: Place) -> None:
 
 
 def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
-    place.scenario('flood', 'flood 20')
+    place.scenario('flood', 'flood 100')
+    place.scenario('garbage', 'flood 5')
     ran = place.run()
-    assert ran.verdicts == {'flood': 'failed'}
-    assert (ran.folder / 'flood/stdout.jsonl').stat().st_size < 10 * 2**20
+    assert ran.verdicts == {'flood': 'infra', 'garbage': 'failed'}
+    assert 'more than the harness keeps' in ran.results['flood']['cause']
+    assert (ran.folder / 'flood/stdout.jsonl').stat().st_size < 40 * 2**20
 
 
 def test_one_bad_agent_loses_no_other_verdict(place: Place) -> None:

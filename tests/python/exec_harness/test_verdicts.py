@@ -29,6 +29,15 @@ def test_an_ending_that_says_nothing_about_the_agent_is_not_its_failure(end: End
     assert judge([turn(), ended], [finding()], '') == ('infra', why)
 
 
+def test_more_output_than_is_kept_is_not_the_agents_failure_unless_it_was_ended() -> None:
+    flood = turn()._replace(dropped=7)
+    assert judge([flood], [finding()], '') == (
+        'infra',
+        'turn 1 printed more than the harness keeps: 7 bytes of it could not be judged',
+    )
+    assert judge([flood._replace(end=End.TIMED_OUT)], [finding()], '').verdict == 'failed'
+
+
 def test_a_crash_of_the_fake_api_is_never_the_agents_failure() -> None:
     assert judge([turn(returncode=1)], [finding()], 'ValueError: x') == ('infra', 'the fake API crashed: ValueError: x')
 
