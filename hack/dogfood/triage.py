@@ -22,7 +22,7 @@ _BLAMES: Final[tuple[Blame, ...]] = ('product', 'harness', 'flaky', 'need')
 _MESSAGE: Final = 500  # characters that are shown; the fingerprint is of all
 _WAITING: Final = ('blocked', 'deferred')
 
-# What differs between two runs of the same thing, each with what stands for it, in the order they are looked for.
+# What differs between two runs of the same thing, and never what a decision may be about, each with what stands for it, in the order they are looked for.
 _MASKS: Final = tuple(
     (re.compile(pattern), sign)
     for pattern, sign in (
@@ -34,7 +34,9 @@ _MASKS: Final = tuple(
         (r'(?<![\w.<>-])/(?:[^\s/:;,\'"<>()]+/)+', '<dir>/'),
         (r'\b0x[0-9a-fA-F]+\b', '<hex>'),
         (r'\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b', '<hex>'),
-        (r'(?<!exit )(?<![\w.])\d+(?:\.\d+)*', '<n>'),
+        (r'(?<![\w.])\d+(?:\.\d+)?(?= ?(?:[mnuµ]?s|min|seconds?|minutes?)\b)', '<n>'),
+        (r'(?:(?<=\bpid )|(?<=\bshard ))\d+', '<n>'),
+        (r'(?<![\w.])\d{4,}(?:\.\d+)*', '<n>'),  # ports and sizes; a small number may be what matters: `0 rows`
         (r'\s+', ' '),
     )
 )

@@ -51,6 +51,7 @@ def test_what_differs_from_run_to_run_is_no_difference(one: str, other: str) -> 
     ('one', 'other'),
     [
         ('exit 1', 'exit 2'),
+        ('total: 5 rows', 'total: 0 rows'),
         ('sha256 is wrong', 'sha512 is wrong'),
         ('no such file: a.db', 'no such file: b.db'),
         ('cannot open /tmp/a/x.db', 'cannot open /tmp/a/y.db'),
