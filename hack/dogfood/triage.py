@@ -22,7 +22,8 @@ _BLAMES: Final[tuple[Blame, ...]] = ('product', 'harness', 'flaky', 'need')
 _MESSAGE: Final = 500  # characters that are shown; the fingerprint is of all
 _WAITING: Final = ('blocked', 'deferred')
 
-# What differs between two runs of the same thing, and never what a decision may be about, each with what stands for it, in the order they are looked for.
+# What differs between two runs of the same thing, and is never what a decision is about; each with what stands for it,
+# in the order they are looked for.
 _MASKS: Final = tuple(
     (re.compile(pattern), sign)
     for pattern, sign in (
