@@ -116,10 +116,13 @@ def start(here: Project, agents: Sequence[Agent], panes: Mapping[str, Pane], res
     keep_screens(here, [panes[agent.name] for agent in agents if agent.name in panes])
     names = [agent.name for agent in agents]
     panes = {name: panes[name] for name in names if name in panes}
-    _end_processes(here, names, panes)
+    # A watchdog that stands by stays until its successor is there: whoever starts that one may be killed on the way.
+    _end_processes(here, [name for name in names if name != WATCHDOG], panes)
+    former = processes(here, [WATCHDOG]) if WATCHDOG in names else []
     standing = here.store.standing(here.config)
     launches = [_launch(here, agent, panes.get(agent.name), standing, resume) for agent in agents]
     problems = _started(here, launches)
+    process.end_all(lambda: [*filter(process.is_alive, former)], _GRACE)
     record_server(here)
     return problems
 

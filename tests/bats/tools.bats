@@ -83,23 +83,43 @@ END
   assert_equal '2 passed, 0 failed, 1 skipped' "${lines[-1]}"
 }
 
-@test "CI runs the corpus, then all tests, and fails where one of them did" {
+# What .ci/run calls beside make, each telling when it is called.
+ci_tools() {
   recorder make
+  recorder npm
+  recorder hack/axe.sh
   recorder hack/products.sh
+  mkdir -p hack/orchestrator
+  cat >hack/orchestrator/run_agents.py <<'END'
+import os
+import sys
+
+with open(os.environ['calls'], 'a') as calls:
+    print(f'in {os.getcwd()}', *(f'[{argument}]' for argument in sys.argv[1:]), sep='\n', file=calls)
+END
+}
+
+@test "CI tries all instruments, then runs all tests, and fails where one of them did" {
+  ci_tools
   run -0 .ci/run
   assert_called "in $house" '[bubblewrap]' '[strace]' '[tmux]' \
+    "in $house" '[chromium]' '[graphviz]' \
+    "in $house" \
+    "in $house" '[harness-smoke]' \
+    "in $house" '[fault-campaign]' '[200]' \
     "in $house" '[dogfood]' '[SHARDS=4]' '[REQUIRE_ALL=1]' \
     "in $house" '[--keep-going]' '[test]'
-  stub make <<<'echo "$*" >>"$calls"; [[ $1 == dogfood ]]'
-  run -1 .ci/run
-  stub make <<<'echo "$*" >>"$calls"; [[ $1 != dogfood ]]'
-  rm "$calls"
-  run -1 .ci/run
-  assert_equal '--keep-going test' "$(tail -n 1 "$calls")"
+  local verb
+  for verb in harness-smoke dogfood --keep-going; do
+    stub make <<<"echo \"\$*\" >>\"\$calls\"; [[ \$1 != $verb ]]"
+    rm "$calls"
+    run -1 .ci/run
+    assert_equal '--keep-going test' "$(tail -n 1 "$calls")"
+  done
 }
 
 @test "CI goes on without apt, and says so" {
-  recorder make
+  ci_tools
   stub hack/products.sh <<<'echo "products: missing: strace" >&2; exit 2'
   run -0 .ci/run
   assert_contains 'ci: going on without them' "$output"

@@ -6,6 +6,7 @@ with a_terminal(place.path, columns=80, rows=24) as terminal:
 """
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -78,7 +79,9 @@ class Terminal(NamedTuple):
 def a_terminal(folder: Path, environment: dict[str, str], columns: int = 80, rows: int = 24) -> Iterator[Terminal]:
     """`environment`: of what runs there. It lies in the folder, and so do its programs."""
     need_commands('tmux')
-    made = Terminal(folder, {**os.environ, **environment})
+    # What a make above has to say is for its own makes.
+    ours = {name: value for name, value in os.environ.items() if not re.fullmatch('MAKE.*|MFLAGS|GNUMAKEFLAGS', name)}
+    made = Terminal(folder, {**ours, **environment})
     size = ('-x', str(columns), '-y', str(rows))
     made.tmux('new-session', '-d', *size, '-s', 'it', '-c', str(folder), 'env PS1="$ " bash --norc --noprofile')
     try:
