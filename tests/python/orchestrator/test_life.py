@@ -92,7 +92,8 @@ def test_up_uses_what_is_there_and_starts_what_is_not(two: Life) -> None:
     assert 'one-more' not in two.panes()
     two.up()
     assert two.pid('one') == first
-    assert two.alive('one-more') == [two.pid('one-more')]
+    # What tmux has just forked shows its environment once it has become the program.
+    eventually(lambda: two.alive('one-more') == [two.pid('one-more')])
 
 
 def test_down_of_one_ends_exactly_that_one_and_it_stays_down(two: Life) -> None:
