@@ -11,6 +11,7 @@ from typing import Final
 from hack.common import files
 from hack.common.process import Ran
 
+_FULL: Final = ('disk is full',)  # as SQLite and others put it
 _LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
 _KILLED: Final = 128 + signal.SIGKILL
 
@@ -47,7 +48,7 @@ def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> st
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    telling = [*_FULL, *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))]
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
         if ran.status == 128 + signal.SIGXFSZ:
             return 'a file grew past the limit this run was started with (ulimit -f)'
@@ -58,7 +59,8 @@ def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> st
         return 'its bash could start no further process'
     if ran.status == _KILLED and memory.ran_out():
         return 'the kernel killed for want of memory while it ran (free some, or raise the limit it ran in)'
-    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
+    told = re.search('|'.join(telling).encode(), said, re.I)  # Go and Node write it in small letters
+    return f'it said: {told[0].decode()}' if told else None
 
 
 def most_waited(ran: Ran, pressure: float, has_daemons: bool) -> float:

@@ -17,6 +17,9 @@ CRASH_MARKERS: Final[Mapping[str, bytes]] = {
     r'\bpanicked at\b': b'panicked at',
     r'\bpanic:': b'panic:',
     r'\bSegmentation fault\b': b'Segmentation fault',
+    # As bash tells of a program that died in the middle of a script, whatever the script made of its status.
+    r': line \d+: +\d+ (?:Aborted|Bad system call|Bus error|Floating point exception|Illegal instruction'
+    r'|Trace/breakpoint trap)\b': b': line ',
     r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b': b'Sanitizer',
 }
 _META: Final = re.compile(r'[\\^$.|?*+()\[{]')  # what makes a marker more than the text that it is
