@@ -23,6 +23,7 @@ from hack.common import limits
 
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
+PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _CHUNK: Final = 1 << 16
 _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
 _AROUND: Final = 1000  # bytes of a line on each side of a hit
@@ -31,7 +32,6 @@ _SCAN_SECONDS: Final = 2.0  # of processor time, for one cut
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
 _HEARTBEAT: Final = 1.0
-_PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _WORTH_WAITING: Final = 0.05  # seconds
 _ONE_INTERRUPT: Final = 1.0  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
@@ -576,7 +576,7 @@ class Supervisor:
     def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> tuple[End | None, float]:
         """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off."""
         planned = until = latest = time.monotonic() + seconds
-        latest += (_PATIENCE - 1) * seconds
+        latest += (PATIENCE - 1) * seconds
         credited = 0.0
         child = os.pidfd_open(pid)
         for descriptor in pipes:
@@ -597,7 +597,7 @@ class Supervisor:
                 wait = min(until - now, _HEARTBEAT)
                 ready = self._poll.poll(wait * 1000 + 1)
                 late = time.monotonic() - now - wait
-                if not ready and late > _HEARTBEAT:
+                if late > _HEARTBEAT:
                     until += late  # we were stopped or suspended: that time was not the program's
                     latest += late
                 ended = False

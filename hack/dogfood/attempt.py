@@ -5,12 +5,12 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hack.common import files, limits
-from hack.common.process import Captured, End, Ran, Scan, Supervisor, which
+from hack.common.process import PATIENCE, Captured, End, Ran, Scan, Supervisor, which
 from hack.dogfood import machine, masks, oracles, verdicts, workspace
 from hack.dogfood.machine import Memory
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
@@ -25,6 +25,8 @@ _FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
 _PROBE_SECONDS: Final = 30.0
 _MATCH_SECONDS: Final = 5.0  # of processor time, for all the expectations of a step
 _SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
+_TOLD_TO_STOP: Final = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+_WORD_SECONDS: Final = 0.5  # that word of an interrupt may take to come to us too
 _PIPE: Final = re.compile(r'(?<![|>])\|(?!\|)')
 _UNREAD: Final = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*'
 _BROKEN_PIPE: Final = re.compile(rb'broken ?pipe|\bEPIPE\b', re.I)
@@ -186,16 +188,27 @@ class _Samples(NamedTuple):
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
     crashes = oracles.crash_scan(run.feature.crash_markers)
-    settled_by = time.monotonic() + (step.expect.within or 0.0)
+    is_over = _window(step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
-    first = last = _sample(run, step, seconds, crashes)
-    number, took = 1, _charged(first.ran)
-    while not last.decides() and time.monotonic() < settled_by:
+    was_over, first = is_over(), _sample(run, step, seconds, crashes)
+    last, number, took = first, 1, _charged(first.ran)
+    while not last.decides() and not was_over:  # the last sample is one of a time when the window was over
         run.shell.supervisor.idle(pause)
         pause = min(2 * pause, longest)
-        last = _sample(run, step, seconds, crashes)
+        was_over, last = is_over(), _sample(run, step, seconds, crashes)
         number, took = number + 1, took + _charged(last.ran)
     return _Samples(first, last, number, took)
+
+
+def _window(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds are over since this was called, not counting what the machine was too busy for."""
+    began, pressure = time.monotonic(), machine.cpu_pressure() if seconds else 0.0
+
+    def is_over() -> bool:
+        gone = time.monotonic() - began
+        return gone >= seconds and gone >= min(seconds + machine.cpu_pressure() - pressure, PATIENCE * seconds)
+
+    return is_over
 
 
 def _charged(ran: Ran) -> float:
@@ -211,8 +224,11 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
     found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
+    if found:
+        ran = _unless_interrupted(run.shell, ran)
     if late := [entry for entry in found if entry['kind'] == 'latency']:
         waited = machine.most_waited(ran, pressure, bool(run.shell.supervisor.survivors(run.shell.workspace.owner)))
+        waited += ran.excused_seconds
         if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
             for entry in late:
                 entry['kind'] = 'harness'
@@ -328,11 +344,23 @@ def _bash(
     return ran
 
 
+def _unless_interrupted(shell: Shell, ran: Ran) -> Ran:
+    """What ended badly, put down to an interrupt of ours that came with it.
+
+    Who ends a service, a job or a machine tells everything in it to stop: the step, its daemons and us, in any order.
+    """
+    shell.supervisor.idle(_WORD_SECONDS if ran.status in _TOLD_TO_STOP else _SETTLE_SECONDS[0])
+    ended = ran.end in (End.EXITED, End.SIGNALLED)
+    return ran._replace(end=End.INTERRUPTED, status=None) if ended and shell.supervisor.interrupted else ran
+
+
 def _command(
     shell: Shell, command: str, environment: Mapping[str, str], cwd: str, seconds: float, number: int = 0
 ) -> StepSeen:
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
+    if ran.status != 0:
+        ran = _unless_interrupted(shell, ran)
     notes = _notes(shell, ran, command, environment['PATH'])
     trouble = None if ran.status == 0 else _trouble(shell, ran, cwd)
     return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, '', trouble)
