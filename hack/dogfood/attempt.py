@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,6 +51,7 @@ class Shell(NamedTuple):
     mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
     memory: Memory  # of the machine
     sandbox: Sandbox | None = None  # that all of them are run in
+    sent: Collection[signal.Signals] = ()  # by the chain's steps themselves: who dies of them has not crashed
 
 
 class Outcome(NamedTuple):
@@ -224,6 +225,7 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
     found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
+    found = [*_of_survivors(run, crashes), *found]
     if found:
         ran = _unless_interrupted(run.shell, ran)
     if late := [entry for entry in found if entry['kind'] == 'latency']:
@@ -234,6 +236,12 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
                 entry['kind'] = 'harness'
                 entry['observed'] += f', but it may have waited {waited:.3f} s of it for a processor'
     return _Sample(ran, notes, found)
+
+
+def _of_survivors(run: _Run, crashes: Scan) -> list[Finding]:
+    heard = run.shell.supervisor.heard(run.shell.workspace.owner, crashes)
+    said = [run.mask.trim(_text(captured)) for captured in heard.said]
+    return oracles.of_survivors(said, heard.died, run.shell.sent, crashes, run.feature.crash_allowed, run.mask.text)
 
 
 def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: bool) -> list[Finding]:

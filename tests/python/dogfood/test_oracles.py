@@ -1,6 +1,8 @@
 """Tables: what was expected and seen → the findings, word for word."""
 
 import json
+from collections.abc import Sequence
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -536,3 +538,36 @@ def test_a_finding_of_a_step() -> None:
         'observed': 'none',
         'evidence': None,
     }
+
+
+SEGV = ('redis-server (pid 7)', Signals.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ('said', 'died', 'sent', 'allowed', 'found'),
+    [
+        ((), (), (), (), []),
+        ((b'ready\n',), (), (), (), []),
+        ((b'ready\n', b'panic: x\npanic: y\n'), (), (), (), ['it said: panic: x']),
+        ((b'panic: drill\n',), (), (), ('drill',), []),
+        ((), (SEGV,), (), (), ['redis-server (pid 7): death by signal SIGSEGV']),
+        ((), (SEGV,), (Signals.SIGSEGV,), (), []),
+        ((), (SEGV,), (Signals.SIGABRT,), (), ['redis-server (pid 7): death by signal SIGSEGV']),
+        ((), (SEGV,), (), ('^redis-server .*SIGSEGV$',), []),
+        ((b'panic: x',), (SEGV,), (), (), ['redis-server (pid 7): death by signal SIGSEGV', 'it said: panic: x']),
+    ],
+)
+def test_what_runs_on_from_an_earlier_step(
+    said: Sequence[bytes],
+    died: Sequence[tuple[str, Signals]],
+    sent: Sequence[Signals],
+    allowed: Sequence[str],
+    found: list[str],
+) -> None:
+    seen = oracles.of_survivors([*map(Text, said)], died, sent, oracles.crash_scan(()), allowed)
+    assert short(seen) == [('crash', 'no crash of what runs on from an earlier step', text) for text in found]
+
+
+def test_signals_that_scripts_send() -> None:
+    scripts = ['kill -ABRT 7; sleep 1', 'kill -KILL 7; echo FILL SYSTEM', 'kill -s SIGSEGV 7']
+    assert oracles.signals_in(scripts) == {Signals.SIGABRT, Signals.SIGSEGV}

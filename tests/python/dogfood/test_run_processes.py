@@ -129,3 +129,28 @@ def test_the_survivors_of_a_killed_shard_are_ended_and_no_look_alikes(place: Pla
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def test_a_daemon_that_crashes_while_others_work_with_it(place: Place) -> None:
+    """Nobody asks it in time, or who asks tries again: only what it said, or what it died of, tells."""
+    need_commands('redis-server', 'redis-cli')
+    redis = 'redis-cli -s "$DOGFOOD_DATA_DIR/s"'
+    serve = {
+        'run': 'redis-server --port 0 --unixsocket "$DOGFOOD_DATA_DIR/s" --enable-debug-command yes --daemonize yes',
+        'expect': {'exit': 0},
+    }
+    linger = 'sleep 300 >/dev/null 2>&1 & echo $! > pid'
+    ready = {'run': f'{redis} ping', 'expect': {'stdout': {'equals': 'PONG'}, 'within': '10s'}}
+    died = {'run': f'{redis} debug segfault; until ! {redis} ping; do sleep 0.02; done', 'expect': {'exit': 0}}
+    done = place.run(
+        journey('dies', serve, ready, died),
+        journey('killed', linger, 'kill -KILL $(cat pid)', 'sleep 0.1'),
+        journey('aborted', linger, 'kill -ABRT $(cat pid)', 'sleep 0.1'),
+        journey('panics', '(sleep 0.3; echo "panic: disk on fire" >&2; sleep 300) &', 'sleep 0.6'),
+        journey('drills', '(sleep 0.3; echo "panic: a drill" >&2; sleep 300) &', 'sleep 0.6'),
+        crash_markers={'allow': ['a drill']},
+    )
+    wanted = {'dies': 'failed', 'killed': 'passed', 'aborted': 'passed', 'panics': 'failed', 'drills': 'passed'}
+    assert done.verdicts == wanted
+    assert re.search(r'step 3: .*observed redis-server \(pid \d+\): death by signal SIGSEGV', done.causes['dies'])
+    assert done.causes['panics'].endswith('observed it said: panic: disk on fire')
