@@ -35,6 +35,7 @@ _MOST_HITS: Final = 1000
 _SCAN_SECONDS: Final = 2.0  # of processor time, for one cut
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
+_FIRST_PAUSE: Final = 0.02  # between two looks at what ended beside the program; then twice as long each time
 _HEARTBEAT: Final = 1.0
 _WORTH_WAITING: Final = 0.05  # seconds
 _ONE_INTERRUPT: Final = 1.0  # seconds
@@ -440,6 +441,7 @@ class Supervisor:
         self._poll.register(self._wake, select.POLLIN)
         self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
         self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold, what they said, and their owner
+        self._last_words: list[tuple[Captured, str]] = []  # likewise, of pipes that nobody holds any more
         self._died: list[tuple[str, str, signal.Signals]] = []  # survivors: their owner, which, of what
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
@@ -508,7 +510,7 @@ class Supervisor:
             os.close(out_write)
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
-        end, excused = self._watch(child.pid, pipes, seconds)
+        end, excused = self._watch(child.pid, pipes, seconds, started)
         if end is None and _killed_before_it_began(child.pid):  # Ctrl-C hits it until it has a session of its own
             end = End.INTERRUPTED
         if end is None:
@@ -573,22 +575,20 @@ class Supervisor:
 
     def heard(self, owner: str, scan: Scan | None = None) -> Heard:
         """What an owner's survivors said and died of since this was last asked; `scan` is for what they say next."""
-        if not self._open and not self._left and not self._died:
+        if not (self._open or self._last_words or self._left or self._died):
             return Heard()
         reap(self._note_death)
-        said = []
         for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
-            captured, _ = self._open[descriptor]
             for _ in range(_MOST_CHUNKS):
-                if descriptor not in self._open or not self._drain(descriptor):
+                if not self._drain(descriptor) or descriptor not in self._open:
                     break
-            if captured.parts()[0]:
-                said.append(captured)
-            if descriptor in self._open:
-                self._open[descriptor] = (Captured(KEEP_BYTES // 2, scan), owner)
+        said = [captured for captured, of in (*self._last_words, *self._open.values()) if of == owner]
         died = [(who, number) for of, who, number in self._died if of == owner]
-        self._died = [death for death in self._died if death[0] != owner]
-        return Heard(tuple(said), tuple(died))
+        self._forget_words(owner)
+        for descriptor, (_, of) in self._open.items():
+            if of == owner:
+                self._open[descriptor] = (Captured(KEEP_BYTES // 2, scan), owner)
+        return Heard(tuple(captured for captured in said if captured.parts()[0]), tuple(died))
 
     def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
         """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
@@ -597,19 +597,23 @@ class Supervisor:
         end_all(lambda: [process for process in enclosure if is_alive(process)])
         reap()
         self._left = {pid: entry for pid, entry in self._left.items() if entry[1] != owner}
-        self._died = [death for death in self._died if death[0] != owner]
         for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
             self._drain(descriptor)
             self._forget(descriptor)
+        self._forget_words(owner)
         return ended
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> tuple[End | None, float]:
-        """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off."""
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float, seen: float) -> tuple[End | None, float]:
+        """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off.
+
+        `seen`: when we last were at work.
+        """
         planned = until = latest = time.monotonic() + seconds
         latest += (PATIENCE - 1) * seconds
         credited = 0.0
+        pause, look_again = _FIRST_PAUSE, time.monotonic() + _FIRST_PAUSE
         child = os.pidfd_open(pid)
         for descriptor in pipes:
             os.set_blocking(descriptor, False)
@@ -626,9 +630,13 @@ class Supervisor:
                         return End.TIMED_OUT, until - planned
                     until, credited = min(until + waited - credited, latest), waited
                     continue
-                wait = min(until - now, _HEARTBEAT)
+                if now >= look_again:
+                    self._reap_all_but(pid)
+                    pause = min(2 * pause, _HEARTBEAT)
+                    look_again = now + pause
+                wait = min(until, look_again) - now
                 ready = self._poll.poll(wait * 1000 + 1)
-                late = time.monotonic() - now - wait
+                late, seen = time.monotonic() - seen - wait, time.monotonic()
                 if late > _HEARTBEAT:
                     until += late  # we were stopped or suspended: that time was not the program's
                     latest += late
@@ -670,7 +678,7 @@ class Supervisor:
         streams = {descriptor: self._open[descriptor][0]}
         took = self._read(descriptor, streams)
         if not streams:
-            del self._open[descriptor]
+            self._last_words.append(self._open.pop(descriptor))
         return took
 
     def _settle(self, owner: str, pipes: dict[int, Captured]) -> None:
@@ -687,11 +695,21 @@ class Supervisor:
         else:
             self._left.clear()
 
+    def _reap_all_but(self, pid: int) -> None:
+        """Or a program that waits for a daemon to be gone (`while kill -0 …`) waits for what only we can take away."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != pid:
+                self._note_death(*os.waitpid(ended.si_pid, 0))
+
     def _note_death(self, pid: int, status: int) -> None:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if number in FAULTS and pid in self._left:
             process, owner = self._left[pid]
             self._died.append((owner, f'{process.name} (pid {pid})', signal.Signals(number)))
+
+    def _forget_words(self, owner: str) -> None:
+        self._last_words = [words for words in self._last_words if words[1] != owner]
+        self._died = [death for death in self._died if death[0] != owner]
 
     def _forget(self, descriptor: int) -> None:
         if self._open.pop(descriptor, None):

@@ -225,9 +225,9 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
     found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
-    found = [*_of_survivors(run, crashes), *found]
     if found:
         ran = _unless_interrupted(run.shell, ran)
+    found = [*_of_survivors(run, crashes), *found]
     if late := [entry for entry in found if entry['kind'] == 'latency']:
         waited = machine.most_waited(ran, pressure, bool(run.shell.supervisor.survivors(run.shell.workspace.owner)))
         waited += ran.excused_seconds

@@ -13,6 +13,7 @@ from hack.common.process import Ran
 
 _FULL: Final = ('disk is full',)  # as SQLite and others put it
 _LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
+_NOT_EXECUTABLE: Final = 126
 _KILLED: Final = 128 + signal.SIGKILL
 
 
@@ -48,6 +49,8 @@ def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> st
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
+        if ran.status == _NOT_EXECUTABLE and not files.may_hold_programs(folder):
+            return f'{folder}: no program in it can be run (mounted noexec; have TMPDIR elsewhere)'
     telling = [*_FULL, *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))]
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
         if ran.status == 128 + signal.SIGXFSZ:

@@ -230,6 +230,12 @@ def test_what_survivors_say_and_die_of_is_heard_once_and_by_owner(supervisor: Su
     assert supervisor.heard(OTHER).died == ()
 
 
+def test_what_ends_beside_a_program_is_gone_for_the_program_too(supervisor: Supervisor, tmp_path: Path) -> None:
+    run(supervisor, f'sleep 0.1 & echo $! >{tmp_path}/pid')
+    waits = f'while kill -0 $(cat {tmp_path}/pid) 2>/dev/null; do sleep 0.01; done; exit 7'
+    assert run(supervisor, waits).status == 7
+
+
 def test_a_survivor_that_floods_its_pipe_does_not_hold_us(supervisor: Supervisor) -> None:
     started = time.monotonic()
     assert run(supervisor, 'yes & sleep 0.05').status == 0

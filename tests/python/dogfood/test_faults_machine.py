@@ -11,7 +11,7 @@ import pytest
 
 from hack.common import process
 from hack.dogfood.rundir import RunDir
-from tests.python.runs import Place, journey, mounted, need, need_commands
+from tests.python.runs import Place, journey, mounted, need, need_commands, need_root
 
 PASSED = {'passed'}
 
@@ -172,6 +172,27 @@ def test_the_temporary_folder_is_read_only(place: Place) -> None:
     assert (done.exit, done.verdicts) == (0, {'one': 'passed'})
     assert place.ran()[0].startswith('/tmp/dogfood-')
     assert not Path(place.ran()[0]).parents[1].exists()
+
+
+def test_no_program_can_be_run_in_the_temporary_folder(place: Place) -> None:
+    """As on hardened machines: another one is taken; the product's own programs in the chain are run."""
+    tool = {'files': {'tool': '#!/bin/sh\necho works\n'}}
+    with mounted(place.tmp, '-t', 'tmpfs', '-o', 'noexec', 'tmpfs'):
+        done = place.run('--keep', 'none', journey('one', './tool', expect={'stdout': {'equals': 'works'}}, **tool))
+    assert (done.exit, done.verdicts) == (0, {'one': 'passed'})
+
+
+def test_no_program_can_be_run_in_any_temporary_folder(place: Place) -> None:
+    need_root()
+    need_commands('unshare', 'mount')
+    hardened = 'for at in /tmp /var/tmp; do mount --bind $at $at && mount -o remount,bind,noexec $at; done; exec "$@"'
+    done = place.run(
+        journey('one', './tool', files={'tool': '#!/bin/sh\necho works\n'}),
+        journey('two', 'touch tool; ./tool || exit 3'),
+        before=('unshare', '-m', 'bash', '-ec', hardened, '-'),
+    )
+    assert (done.exit, done.verdicts) == (1, {'one': 'infra', 'two': 'failed'})
+    assert 'mounted noexec' in done.causes['one']
 
 
 def test_the_run_directory_is_a_file_or_belongs_to_nobody(place: Place) -> None:
