@@ -133,10 +133,10 @@ class Ran(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What was noticed of processes that were left running: what they said, and which died of a fault of their own."""
+    """What was noticed of processes that were left running: what they said, which were killed or died of a fault."""
 
     said: Sequence[Captured] = ()
-    died: Sequence[tuple[str, signal.Signals]] = ()  # name and pid in words
+    died: Sequence[tuple[str, signal.Signals]] = ()  # which, in words, and of which of FAULTS or SIGKILL
 
 
 class Process(NamedTuple):
@@ -703,7 +703,7 @@ class Supervisor:
 
     def _note_death(self, pid: int, status: int) -> None:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if number in FAULTS and pid in self._left:
+        if number in (*FAULTS, signal.SIGKILL) and pid in self._left:
             process, owner = self._left[pid]
             self._died.append((owner, f'{process.name} (pid {pid})', signal.Signals(number)))
 

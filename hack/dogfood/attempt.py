@@ -240,6 +240,8 @@ def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
 
 def _of_survivors(run: _Run, crashes: Scan) -> list[Finding]:
     heard = run.shell.supervisor.heard(run.shell.workspace.owner, crashes)
+    if any(number is signal.SIGKILL for _, number in heard.died):
+        run.shell.memory.lost_one()
     said = [run.mask.trim(_text(captured)) for captured in heard.said]
     return oracles.of_survivors(said, heard.died, run.shell.sent, crashes, run.feature.crash_allowed, run.mask.text)
 

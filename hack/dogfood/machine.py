@@ -26,9 +26,17 @@ class Memory:
 
     def __init__(self) -> None:
         self._kills = _oom_kills()
+        self._has_lost_one = False
 
-    def ran_out(self) -> bool:
-        before, self._kills = self._kills, _oom_kills()
+    def lost_one(self) -> None:
+        """Something that runs on was killed, nobody knows by whom."""
+        self._has_lost_one = True
+
+    def explains(self, ran: Ran, said: bytes) -> bool:
+        """Whether something of what ran was killed, and the kernel did kill."""
+        if not (ran.status == _KILLED or self._has_lost_one or b'Killed' in said):
+            return False
+        before, self._kills, self._has_lost_one = self._kills, _oom_kills(), False
         return self._kills > before
 
 
@@ -60,7 +68,7 @@ def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> st
     said = b''.join((*ran.out.parts(), *ran.err.parts()))
     if re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
         return 'its bash could start no further process'
-    if ran.status == _KILLED and memory.ran_out():
+    if memory.explains(ran, said):
         return 'the kernel killed for want of memory while it ran (free some, or raise the limit it ran in)'
     told = re.search('|'.join(telling).encode(), said, re.I)  # Go and Node write it in small letters
     return f'it said: {told[0].decode()}' if told else None

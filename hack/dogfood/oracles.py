@@ -156,7 +156,7 @@ def of_survivors(
     """What is wrong with what earlier steps left running. `sent`: signals that the chain's steps send themselves."""
     lines = [line for text in said for _, line in _marked(text, crashes, allowed)]
     wanted = 'no crash of what runs on from an earlier step'
-    told = [f'{who}: death by signal {number.name}' for who, number in died if number not in sent]
+    told = [f'{who}: death by signal {number.name}' for who, number in died if number in FAULTS and number not in sent]
     told += [f'it said: {line}' for line in lines[:1]]
     found = [text for text in told if not any(re.search(pattern, text) for pattern in allowed)]
     return [finding('crash', wanted, _shorten(show(text))) for text in found]

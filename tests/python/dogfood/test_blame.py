@@ -175,6 +175,23 @@ def test_a_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> No
     assert 'want of memory' in done.causes['hungry']
 
 
+def test_a_part_of_the_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> None:
+    """A worker, whose master says so and gives up; and a daemon, which its client then does not find."""
+    eat = 'head -c 400M /dev/zero | tail -c 300M >/dev/null'
+    gone = 'pid=$(cat pid); while kill -0 $pid 2>/dev/null; do sleep 0.05; done; echo "no answer" >&2; exit 7'
+    with limited_memory('150M') as before:
+        done = place.run(
+            journey('worker', './build', files={'build': f'#!/bin/bash\nset -o pipefail\n{eat} || exit 2\n'}),
+            journey('daemon', f'{eat} 2>&1 & echo $! > pid', gone, timeout='30s'),
+            journey('later', 'echo Killed >&2; exit 2'),
+            before=before,
+            shards=1,
+        )
+    assert done.verdicts == {'worker': 'infra', 'daemon': 'infra', 'later': 'failed'}
+    assert 'want of memory' in done.causes['worker']
+    assert 'want of memory' in done.causes['daemon']
+
+
 @contextmanager
 def limited_memory(limit: str) -> Iterator[tuple[str, ...]]:
     """What starts a program in a control group of its own; skips where none can be made."""

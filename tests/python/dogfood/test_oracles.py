@@ -554,6 +554,7 @@ SEGV = ('redis-server (pid 7)', Signals.SIGSEGV)
         ((), (SEGV,), (Signals.SIGSEGV,), (), []),
         ((), (SEGV,), (Signals.SIGABRT,), (), ['redis-server (pid 7): death by signal SIGSEGV']),
         ((), (SEGV,), (), ('^redis-server .*SIGSEGV$',), []),
+        ((), (('redis-server (pid 7)', Signals.SIGKILL),), (), (), []),  # somebody else's doing
         ((b'panic: x',), (SEGV,), (), (), ['redis-server (pid 7): death by signal SIGSEGV', 'it said: panic: x']),
     ],
 )
