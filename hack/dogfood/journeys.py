@@ -12,9 +12,9 @@ from hack.common.collector import paused
 from hack.common.errors import UserError
 from hack.common.schema import Schema, Violation
 from hack.common.source import NOWHERE, Document, Problem, Table, parse_yaml, read
-from hack.dogfood import coherence, graph, masks, values
+from hack.dogfood import coherence, graph, masks, strength, values
 from hack.dogfood.coherence import Claim, Declared
-from hack.dogfood.model import Capability, Corpus, CorpusFile, Feature, Journey
+from hack.dogfood.model import Capability, Corpus, CorpusFile, Feature, Journey, Step
 
 _SCHEMA_FOLDER: Final = Path(__file__).resolve().parent / 'schema'
 _ENDINGS: Final = ('.yaml', '.yml', '.json')
@@ -130,6 +130,7 @@ def _part(path: str, schema: Schema, found: _Found) -> _Part | None:
     for pattern in filter(_matches_anything, feature.crash_allowed):
         what = f'{pattern!r} allows every crash (name the line that is meant)'
         found.warnings.append(document.problem(what, ('crash_markers', 'allow')))
+    _check_commands(document, found)
     return _Part(
         CorpusFile(path, hashlib.sha256(text).hexdigest()),
         feature,
@@ -232,5 +233,29 @@ def _check_steps(document: Document, raw: Table, journey: Journey, found: _Found
             )
             say(found.problems, what, number, 'run')
         else:
-            for what in masks.warnings(step.run, step.core, by_exit_alone):
+            for what in (*masks.warnings(step.run, step.core, by_exit_alone), *_weakness(step)):
                 say(found.warnings, what, number, 'run')
+
+
+def _weakness(step: Step) -> Iterator[str]:
+    """What of the output a product that does nothing would have too, where the exit status does not tell either."""
+    expect = step.expect
+    weak = (expect.stdout or expect.stderr) and not expect.files and not strength.output_tells(step)
+    if weak and (hider := masks.always_passes(step.run)):
+        why = 'is what the step itself prints' if masks.own_words(step.run) else 'holds of no output at all too'
+        yield (
+            f'a product that does nothing passes this step: {hider!r} makes its exit status always 0, and what it '
+            f'expects of the output {why} (expect what the product prints)'
+        )
+
+
+def _check_commands(document: Document, found: _Found) -> None:
+    """Probes and invariants must be able to fail."""
+    declared = document.data.get('capabilities', {}).items()
+    commands = [('probe', ('capabilities', token, 'probe'), said.get('probe', '')) for token, said in declared]
+    invariants = enumerate(document.data.get('invariants', ()))
+    commands += [('invariant', ('invariants', number, 'run'), said['run']) for number, said in invariants]
+    for what, at, command in commands:
+        if hider := masks.always_passes(command):
+            text = f'this {what} cannot fail: {hider!r} makes its exit status always 0 (exit 1 where it does not hold)'
+            found.warnings.append(document.problem(text, at))

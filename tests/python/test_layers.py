@@ -33,6 +33,7 @@ LAYERS = {
         'graph',
         'values',
         'masks',
+        'strength',
         'coherence',
         'journeys',
         'packing',
