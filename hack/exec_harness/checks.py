@@ -120,8 +120,10 @@ def _egress(expect: Expect, observed: Observed) -> Iterator[Finding]:
 def _texts(expect: Expect, observed: Observed) -> Iterator[Finding]:
     said = events.messages(observed.events)
     yield from _each('assistant', 'expect.assistant_contains', expect.assistant_contains, ['\n'.join(said)], said)
-    errors = b''.join(turn.stderr for turn in observed.turns).decode('utf-8', 'replace')
-    yield from _each('stderr', 'expect.stderr_contains', expect.stderr_contains, [errors], errors.splitlines())
+    wrong = events.errors(observed.events)
+    yield from _each('events', 'expect.error_contains', expect.error_contains, wrong, wrong)
+    complaints = b''.join(turn.stderr for turn in observed.turns).decode('utf-8', 'replace')
+    yield from _each('stderr', 'expect.stderr_contains', expect.stderr_contains, [complaints], complaints.splitlines())
     calls = [_command_line(call) for call in observed.gh_calls]
     yield from _each('gh', 'expect.gh_contains', expect.gh_contains, calls, calls)
     ran = [command.command for command in events.commands(observed.events)]
@@ -199,6 +201,11 @@ def _events(expect: Expect, observed: Observed) -> Iterator[Finding]:
             seen = f'part of none of {len(observed.events)} events'
             nearest = _nearest_event(fragment, observed.events)
             yield Finding('events', f'expect.events[{number}]', _json(fragment), seen, nearest)
+    named = events.sessions(observed.events)
+    if expect.session_count not in (None, len(named)):
+        yield Finding(
+            'events', 'expect.session_count', f'{expect.session_count} sessions', str(len(named)), '\n'.join(named)
+        )
     counted = Counter(kind for event in observed.events for kind in events.kinds(event))
     for kind, wanted in expect.event_count.items():
         if counted[kind] not in wanted:
@@ -288,6 +295,9 @@ def _request(claim: str, wanted: RequestExpect, request: Request) -> Iterator[Fi
         if (seen := bodies.count(part, value)) != times:
             nearest = _around(part, bodies.text(value)) if seen else _nearest(part, _lines(bodies.text(value)))
             yield Finding('requests', f'{claim}.count', f'{_quoted(part)} {times} times', f'{seen} times', nearest)
+    if (number := bodies.out_of_order(wanted.in_order, value)) is not None:
+        late = f'{_quoted(wanted.in_order[number])} is not there after what stands before it'
+        yield Finding('requests', f'{claim}.in_order', ', then '.join(map(_quoted, wanted.in_order)), late)
     size = bodies.image_bytes(value)
     if wanted.image_payload_bytes not in (None, size):
         expected = f'{wanted.image_payload_bytes} bytes of images'

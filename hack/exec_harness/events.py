@@ -43,14 +43,13 @@ def kinds(event: Event) -> set[str]:
     return {kind for kind in found if isinstance(kind, str)}
 
 
-def thread_id(events: Sequence[Event]) -> str | None:
-    """The session that a later turn resumes: what the first event that names one says."""
-    for event in events:
-        message = _inner(event, 'msg')
-        value = event.get('thread_id') if event.get('type') == 'thread.started' else message.get('session_id')
-        if isinstance(value, str):
-            return value
-    return None
+def sessions(events: Sequence[Event]) -> list[str]:
+    """The sessions that they name, each once, in order: the first is what a later turn resumes."""
+    named = (
+        event.get('thread_id') if event.get('type') == 'thread.started' else _inner(event, 'msg').get('session_id')
+        for event in events
+    )
+    return list(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 def messages(events: Sequence[Event]) -> list[str]:
@@ -65,6 +64,17 @@ def _messages(events: Sequence[Event]) -> Iterator[str]:
             yield str(item.get('text', ''))
         elif message.get('type') == 'agent_message':
             yield str(message.get('message', ''))
+
+
+def errors(events: Sequence[Event]) -> list[str]:
+    """What went wrong, in the agent's words: of the stream, of a turn, of an item."""
+    told = [(event, *(_inner(event, key) for key in ('error', 'item', 'msg'))) for event in events]
+    return [str(said['message']) for each in told for said in each if 'message' in said and _is_error(said)]
+
+
+def _is_error(said: Event) -> bool:
+    """What a turn failed by has no type."""
+    return said.get('type', 'error') in ('error', 'stream_error')
 
 
 def commands(events: Sequence[Event]) -> list[Command]:

@@ -156,6 +156,7 @@ class RequestExpect(NamedTuple):
     not_contains: tuple[str, ...] = ()
     counts: Mapping[str, int] = {}  # `count`: how often each text stands there
     image_payload_bytes: int | None = None
+    in_order: tuple[str, ...] = ()  # each stands there after the one before
 
 
 class OutputExpect(NamedTuple):
@@ -173,7 +174,9 @@ class Expect(NamedTuple):
     assistant_contains: tuple[str, ...] = ()
     command_contains: tuple[str, ...] = ()
     gh_contains: tuple[str, ...] = ()
+    error_contains: tuple[str, ...] = ()
     stderr_contains: tuple[str, ...] = ()
+    session_count: int | None = None  # different ones that the turns named
     responses_request_count: int | None = None
     workspace_files: tuple[FileExpect, ...] = ()
     workspace_git_status: tuple[StatusExpect, ...] = ()
