@@ -384,9 +384,10 @@ def _text(claim: str, wanted: FileExpect | StatusExpect, text: str) -> Iterator[
 
 def _golden(expect: Expect, observed: Observed) -> Iterator[Finding]:
     if expect.requests_match is not None:
-        comparison = golden.compare(expect.requests_match, comparable(observed))
+        path = Path(expect.requests_match)
+        comparison = golden.compare(path, comparable(observed))
         if comparison.wrong:
-            wanted = f'the requests of {expect.requests_match.name}'
+            wanted = f'the requests of {path.name}'
             yield Finding('golden', 'expect.requests_match', wanted, comparison.wrong, comparison.difference)
 
 

@@ -104,8 +104,9 @@ def _serve(asked: argparse.Namespace) -> int:
     if others:
         raise UserError(f'{asked.scenario}: holds {1 + len(others)} scenarios (name one)')
     shown = console(sys.stdout, os.environ)
-    places = {'workspace': os.getcwd(), 'home': os.path.expanduser('~')}
-    served = responses_server.serve(scenario, asked.port, {**adapters.ROWS[0].names(), **places}, shown.say)
+    row = adapters.ROWS[0]
+    names = {**row.names(), 'agent': row.family, 'workspace': os.getcwd(), 'home': os.path.expanduser('~')}
+    served = responses_server.serve(scenario, asked.port, names, shown.say)
     problems = [f'not answered: {request.problem}' for request in served.requests if request.problem]
     shown.say(*problems, *(f'not asked for: {name}' for name in served.unused_replies))
     return Exit.GREEN

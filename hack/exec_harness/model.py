@@ -186,7 +186,7 @@ class Expect(NamedTuple):
     event_count_any: tuple[Mapping[str, tuple[int, ...]], ...] = ()  # all of at least one of these holds
     responses: tuple[RequestExpect, ...] = ()
     function_call_outputs: tuple[OutputExpect, ...] = ()
-    requests_match: Path | None = None  # the golden file, beside the scenario
+    requests_match: str | None = None  # the path of the golden file, which may name the agent
     egress: tuple[str, ...] = ()  # each is reached for, and nothing else is; skipped where that cannot be seen
 
 

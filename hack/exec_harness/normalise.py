@@ -20,7 +20,7 @@ _VARYING: Final = tuple(
         (r'\b(127\.0\.0\.1|localhost|\[::1\]):\d{2,5}\b', r'\1:<port>'),
     )
 )
-_TIMEZONE: Final = re.compile(r'(<timezone>)[^<]*(</timezone>)')
+_OF_MACHINE: Final = re.compile(r'<(timezone|shell)>[^<]*(?=</\1>)')
 _MEASURED: Final = re.compile(
     r'(?:^|_)(?:timestamp|duration|wall_time|time|at)(?:_(?:s|ms|us|ns|secs?|seconds|millis))?$'
 )
@@ -59,7 +59,7 @@ class Normaliser:
 
     def text(self, text: str) -> str:
         text = self._paths.sub(lambda found: self._masks[found[0]], text)
-        text = _TIMEZONE.sub(r'\1<zone>\2', _UUID.sub(self._uuid, text))
+        text = _OF_MACHINE.sub(r'<\1><\1>', _UUID.sub(self._uuid, text))
         for pattern, mask in _VARYING:
             text = pattern.sub(mask, text)
         return text

@@ -175,7 +175,7 @@ def _expect(raw: Raw, folder: Path) -> Expect:
         responses=tuple(map(_request, raw.get('responses', ()))),
         function_call_outputs=tuple(map(_output, raw.get('function_call_outputs', ()))),
         egress=_texts(raw.get('egress')),
-        requests_match=folder / raw['requests_match'] if 'requests_match' in raw else None,
+        requests_match=str(folder / raw['requests_match']) if 'requests_match' in raw else None,
         **_some(raw, 'returncode', 'responses_request_count', 'session_count'),
     )
 

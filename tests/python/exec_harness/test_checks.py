@@ -367,11 +367,11 @@ def test_golden_requests_are_compared_normalised(tmp_path: Path) -> None:
     path = tmp_path / 'golden.json'
     seen = observed(requests=(asked(0, {'cwd': '/t/1/ws', 'id': '019abf6e-13ee-7a42-8d14-f0c2a11d9a01'}),))
     seen = seen._replace(masks={'/t/1/ws': '<workspace>'})
-    assert one(Expect(requests_match=path), seen).kind == 'golden'
+    assert one(Expect(requests_match=str(path)), seen).kind == 'golden'
     path.write_text('[\n {\n  "cwd": "<workspace>",\n  "id": "<uuid-1>"\n }\n]\n')
-    assert checks.check(Expect(requests_match=path), seen) == ()
+    assert checks.check(Expect(requests_match=str(path)), seen) == ()
     path.write_text('[\n {\n  "cwd": "<home>",\n  "id": "<uuid-1>"\n }\n]\n')
-    finding = one(Expect(requests_match=path), seen)
+    finding = one(Expect(requests_match=str(path)), seen)
     assert finding.observed == 'golden.json:3 is "cwd": "<home>", observed "cwd": "<workspace>"'
     assert '+  "cwd": "<workspace>"' in finding.nearest
 

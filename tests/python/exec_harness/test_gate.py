@@ -203,6 +203,17 @@ def test_golden_requests_are_rewritten_only_where_all_else_holds(place: Place) -
     assert golden.read_text() == '[]\n'
 
 
+def test_golden_requests_of_another_version_are_nobodys_failure(place: Place) -> None:
+    golden = place.scenarios / 'golden/asked.codex-0.99.0.json'
+    place.scenario('asked', 'say hello', responses_api={}, expect={'requests_match': 'golden/asked.{{agent}}.json'})
+    ran = place.run()
+    assert ran.verdicts == {'asked': 'skipped'}
+    assert ran.results['asked']['cause'].startswith('asked.codex-0.99.0.json is not there (')
+    assert place.run('--update').verdicts == {'asked': 'passed'}
+    golden.write_text('["of a good day"]\n')
+    assert place.run().verdicts == {'asked': 'failed'}
+
+
 # -- what befalls the harness ----------------------------------------------------------------
 
 

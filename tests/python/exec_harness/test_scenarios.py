@@ -150,7 +150,7 @@ EXPECT = Expect(
     event_count_any=({'msg.a': (1,)}, {'msg.b': (2,)}),
     responses=(RequestExpect(-1, 'input', ('a', 'b'), ('c',), {'d': 2}, 0, ('e', 'f')),),
     function_call_outputs=(OutputExpect(1, 'c1', ('a',), ('b', 'c'), ('d',)),),
-    requests_match=Path('golden/every-key.json'),
+    requests_match='golden/every-key.json',
     egress=('a.example', '1.1.1.1:443'),
 )
 
