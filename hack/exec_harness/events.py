@@ -1,10 +1,34 @@
 """Reads the events that agents print, in either spelling: `{type, item}` or `{id, msg: {type}}`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from hack.exec_harness import strict_json
 
 Event = Mapping[str, Any]
+
+_TYPES: Final = """
+    thread.started turn.started turn.completed turn.failed item.started item.updated item.completed error
+"""
+_ITEMS: Final = """
+    agent_message assistant_message reasoning command_execution file_change mcp_tool_call collab_tool_call web_search
+    todo_list error
+"""
+_MESSAGES: Final = """
+    agent_message agent_message_content_delta agent_message_delta agent_reasoning agent_reasoning_delta
+    agent_reasoning_raw_content agent_reasoning_raw_content_delta agent_reasoning_section_break
+    apply_patch_approval_request background_event context_compacted deprecation_notice elicitation_request
+    entered_review_mode error exec_approval_request exec_command_begin exec_command_end exec_command_output_delta
+    exited_review_mode get_history_entry_response item_completed item_started list_custom_prompts_response
+    mcp_list_tools_response mcp_startup_complete mcp_startup_update mcp_tool_call_begin mcp_tool_call_end
+    patch_apply_begin patch_apply_end plan_update raw_response_item request_user_input session_configured
+    shutdown_complete stream_error task_complete task_started terminal_interaction token_count turn_aborted turn_diff
+    undo_completed undo_started user_message view_image_tool_call warning web_search_begin web_search_end
+"""
+# What events are known to count as: the whole of what Codex prints since 0.99, and what older builds and forks print.
+KINDS: Final = frozenset(
+    prefix + kind for prefix, known in (('', _TYPES), ('item.', _ITEMS), ('msg.', _MESSAGES)) for kind in known.split()
+)
 
 
 class Command(NamedTuple):
@@ -21,19 +45,14 @@ def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     events, bad = [], []
     for line in filter(None, (line.strip() for line in stdout.split(b'\n'))):
         try:
-            event = json.loads(line, parse_constant=_no_json)
-        except (ValueError, RecursionError):  # also bytes that are no text
+            event = strict_json.parse(line)
+        except ValueError:
             event = None
         if isinstance(event, dict):
             events.append(event)
         else:
             bad.append(line.decode('utf-8', 'backslashreplace'))
     return tuple(events), tuple(bad)
-
-
-def _no_json(word: str) -> None:
-    """Python takes NaN and Infinity; JSON, and whoever else reads the agent's events, does not."""
-    raise ValueError(word)
 
 
 def kinds(event: Event) -> set[str]:

@@ -91,6 +91,7 @@ LAYERS = {
     ),
     'exec_harness': (
         'model',
+        'strict_json',
         'events',
         'templates',
         'normalise',

@@ -140,6 +140,13 @@ def test_an_expected_exit_status_that_is_not_0_is_green(place: Place) -> None:
     assert place.run().status == 0
 
 
+def test_json_that_is_nested_too_deep_is_a_finding(place: Place) -> None:
+    place.scenario('deep', """run printf '{"a":%s%s}\n' "$(printf '[%.0s' {1..900})" "$(printf ']%.0s' {1..900})" """)
+    ran = place.run()
+    assert ran.verdicts == {'deep': 'failed'}
+    assert 'a JSON object on every line' in ran.results['deep']['cause']
+
+
 def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
     place.scenario('flood', 'flood 100')
     place.scenario('garbage', 'flood 5')
