@@ -15,6 +15,8 @@ from hack.exec_harness.pool import Ending, Pool, Task
 
 _PATIENCE: Final = 4  # times its limit: what a turn may take on a machine too busy to let it run
 _AROUND_SECONDS: Final = 60.0  # for all that is not a turn
+_REQUEST_SECONDS: Final = 0.1  # about what one takes
+_STALL: Final = 4  # about what an agent waits for a stream that has fallen silent, in requests
 _NO_NAME: Final = re.compile(r'[^A-Za-z0-9._-]+')
 
 Attempt = Callable[[Scenario, Path], Result]
@@ -31,7 +33,7 @@ def run(scenarios: Sequence[Scenario], attempt: Attempt, pool: Pool, folder: Pat
     folders = _folders(scenarios, folder)
     attempts = [
         (scenario, folders[scenario.name].with_name(folders[scenario.name].name + suffix))
-        for scenario in sorted(scenarios, key=_requests, reverse=True)  # the long ones first, or the end waits for one
+        for scenario in sorted(scenarios, key=_length, reverse=True)  # the long ones first, or the end waits for one
         for suffix in (('', '~2') if twice else ('',))
     ]
     results: dict[str, list[Result]] = {scenario.name: [] for scenario in scenarios}
@@ -97,9 +99,14 @@ def _unmeasured(scenario: Scenario, folder: Path, why: str) -> Result:
     return result
 
 
-def _requests(scenario: Scenario) -> int:
-    """About how many the agent will make: what it takes grows with them."""
-    return len(scenario.responses_api.responses) if scenario.responses_api else len(scenario.turns)
+def _length(scenario: Scenario) -> float:
+    """About how long it takes, in requests: those that the agent will make, and what it is kept waiting for."""
+    replies = scenario.responses_api.responses if scenario.responses_api else ()
+    waits = sum(
+        reply.delay / _REQUEST_SECONDS + _STALL * (reply.fault is not None and reply.fault.kind == 'stall')
+        for reply in replies
+    )
+    return len(scenario.turns) + sum(reply.times or 1 for reply in replies) + waits
 
 
 def _seconds(scenario: Scenario) -> float:
