@@ -41,7 +41,7 @@ class _Ran(NamedTuple):
 def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
     """What it came to; `folder` is for its evidence. Whatever goes wrong around the agent is `infra`, and says what."""
     begun = time.monotonic()
-    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder))
+    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder), claim=scenario.claim)
     try:
         if why := _obstacle(setting, scenario.expect):
             return _recorded(result._replace(verdict='skipped', cause=why), folder)

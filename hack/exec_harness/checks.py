@@ -203,9 +203,7 @@ def _events(expect: Expect, observed: Observed) -> Iterator[Finding]:
             yield Finding('events', f'expect.events[{number}]', _json(fragment), seen, nearest)
     named = events.sessions(observed.events)
     if expect.session_count not in (None, len(named)):
-        yield Finding(
-            'events', 'expect.session_count', f'{expect.session_count} sessions', str(len(named)), '\n'.join(named)
-        )
+        yield Finding('events', 'expect.session_count', str(expect.session_count), str(len(named)), '\n'.join(named))
     counted = Counter(kind for event in observed.events for kind in events.kinds(event))
     for kind, wanted in expect.event_count.items():
         if counted[kind] not in wanted:

@@ -289,3 +289,4 @@ class Result(NamedTuple):
     agent_seconds: float = 0.0  # of these, spent by the agent itself
     folder: str = ''
     returncode: int | None = None  # of the last turn that ran
+    claim: str = ''  # of the scenario

@@ -72,7 +72,9 @@ def _difference(first: Result, second: Result) -> Finding | None:
         sides = getattr(before, what), getattr(after, what)
         if difference := normalise.first_difference(*sides):
             claim = f'{what} are the same in two runs, at {difference.path or "the top"}'
-            return Finding('determinism', claim, difference.before, difference.after, nearest=f'{second.folder}')
+            return Finding(
+                'determinism', claim, difference.before, difference.after, nearest=f'the second run: {second.folder}'
+            )
     return None
 
 
@@ -90,7 +92,8 @@ def _unmeasured(scenario: Scenario, folder: Path, why: str) -> Result:
     """A result for what has none; its evidence is what there is, which may be nothing."""
     *before, last = why.splitlines()
     cause = f'the worker crashed: {last}' if before else last
-    result = Result(scenario.name, scenario.path, scenario.line, 'infra', cause, folder=str(folder))
+    where = scenario.name, scenario.path, scenario.line
+    result = Result(*where, 'infra', cause, folder=str(folder), claim=scenario.claim)
     with contextlib.suppress(OSError):  # the reason may be that nothing can be written there
         folder.mkdir(parents=True, exist_ok=True)
         files.write_json(folder / 'result.json', evidence.as_json(result))

@@ -205,7 +205,7 @@ TABLE: list[tuple[Expect, Expect, tuple[str, str, str, str]]] = [
     (
         Expect(session_count=1),
         Expect(session_count=2),
-        ('events', 'expect.session_count', '2 sessions', '1'),
+        ('events', 'expect.session_count', '2', '1'),
     ),
     (
         Expect(responses_request_count=2),
