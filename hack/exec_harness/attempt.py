@@ -131,6 +131,7 @@ def _observed(
     setting: Setting, ran: _Ran, where: Place, supervisor: Supervisor, egress: tuple[str, ...] | None
 ) -> Observed:
     said, bad_lines = events.split(b'\n'.join(turn.stdout for turn in ran.turns))
+    git_status, no_git_status = place.git_status(where, supervisor, setting.caller)
     asked = gh_shim.read(where.gh) if ran.scenario.gh else gh_shim.Record((), {})
     return Observed(
         turns=ran.turns,
@@ -141,7 +142,8 @@ def _observed(
         unused_replies=ran.served.unused_replies,
         gh_calls=asked.calls,
         gh_state=asked.state,
-        git_status=place.git_status(where, supervisor, setting.caller),
+        git_status=git_status,
+        no_git_status=no_git_status,
         egress=egress,
         masks=_masks(setting, where, ran.base_url),
     )

@@ -331,7 +331,7 @@ def _workspace(expect: Expect, observed: Observed) -> Iterator[Finding]:
     for number, wanted in enumerate(expect.workspace_files):
         yield from _file(f'expect.workspace_files[{number}] ({wanted.path})', wanted, observed.workspace)
     for number, status in enumerate(expect.workspace_git_status):
-        yield from _status(f'expect.workspace_git_status[{number}]', status, observed.git_status)
+        yield from _status(f'expect.workspace_git_status[{number}]', status, observed)
 
 
 def _file(claim: str, wanted: FileExpect, workspace: Path) -> Iterator[Finding]:
@@ -364,9 +364,10 @@ def _read(path: Path) -> tuple[str, str]:
         return '', str(error.strerror)
 
 
-def _status(claim: str, wanted: StatusExpect, status: str | None) -> Iterator[Finding]:
+def _status(claim: str, wanted: StatusExpect, observed: Observed) -> Iterator[Finding]:
+    status = observed.git_status
     if status is None:
-        yield Finding('workspace', claim, 'a git repository', 'the workspace is none')
+        yield Finding('workspace', claim, 'a git repository', observed.no_git_status)
     else:
         yield from _text(
             claim, wanted._replace(equals=wanted.equals and wanted.equals.rstrip('\n')), status.rstrip('\n')

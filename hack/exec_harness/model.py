@@ -263,7 +263,8 @@ class Observed(NamedTuple):
     unused_replies: tuple[str, ...] = ()
     gh_calls: tuple[Mapping[str, Any], ...] = ()  # {'argv': […], 'exit_code': n, …}
     gh_state: Mapping[str, Any] = {}
-    git_status: str | None = None  # None: the workspace is no repository
+    git_status: str | None = None  # None: there is none
+    no_git_status: str = 'the workspace is no repository'  # why, then
     egress: tuple[str, ...] | None = None  # hosts and addresses; None: not checked
     masks: Mapping[str, str] = {}  # a path of this run: what stands for it in what is compared
 

@@ -34,7 +34,7 @@ def run(scenarios: Sequence[Scenario], attempt: Attempt, pool: Pool, folder: Pat
     attempts = [
         (scenario, folders[scenario.name].with_name(folders[scenario.name].name + suffix))
         for scenario in sorted(scenarios, key=_length, reverse=True)  # the long ones first, or the end waits for one
-        for suffix in (('', '~2') if twice else ('',))
+        for suffix in (('', evidence.SECOND) if twice else ('',))
     ]
     results: dict[str, list[Result]] = {scenario.name: [] for scenario in scenarios}
     for ending in pool.run(Task(partial(_attempted, attempt, *each), _seconds(each[0])) for each in attempts):

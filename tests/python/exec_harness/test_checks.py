@@ -360,7 +360,7 @@ def test_files_of_the_workspace(tmp_path: Path, wanted: FileExpect, said: tuple[
 
 def test_without_a_repository_nothing_can_be_said_of_its_status() -> None:
     finding = one(Expect(workspace_git_status=(StatusExpect(''),)), observed())
-    assert finding.observed == 'the workspace is none'
+    assert finding.observed == 'the workspace is no repository'
 
 
 def test_golden_requests_are_compared_normalised(tmp_path: Path) -> None:
