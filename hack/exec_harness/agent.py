@@ -35,7 +35,7 @@ def run(
             turns.append(_turn(argv, scenario, place, environment, supervisor))
             if turns[-1].returncode != 0:
                 break
-            session = session or events.thread_id(events.split(turns[0].stdout)[0])
+            session = session or next(iter(events.sessions(events.split(turns[0].stdout)[0])), None)
     finally:
         supervisor.end_owner(place.owner)
     return tuple(turns)

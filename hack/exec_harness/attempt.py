@@ -14,7 +14,7 @@ from hack.exec_harness import agent, checks, events, evidence, gh_shim, golden, 
 from hack.exec_harness.adapters import Agent
 from hack.exec_harness.enclosure import Enclosure
 from hack.exec_harness.evidence import Normalised
-from hack.exec_harness.model import Finding, Observed, Result, Scenario, Served, TurnRun
+from hack.exec_harness.model import Expect, Finding, Observed, Result, Scenario, Served, TurnRun
 from hack.exec_harness.normalise import Normaliser
 from hack.exec_harness.place import Place
 from hack.exec_harness.responses_server import ResponsesServer
@@ -41,11 +41,10 @@ class _Ran(NamedTuple):
 def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
     """What it came to; `folder` is for its evidence. Whatever goes wrong around the agent is `infra`, and says what."""
     begun = time.monotonic()
-    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder))
-    if scenario.expect.egress and not setting.enclosed:
-        result = result._replace(verdict='skipped', cause='egress cannot be seen on this machine')
-        return _recorded(result, folder)
+    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder), claim=scenario.claim)
     try:
+        if why := _obstacle(setting, scenario.expect):
+            return _recorded(result._replace(verdict='skipped', cause=why), folder)
         # First of all: it takes a process with one thread.
         enclosure = Enclosure() if setting.enclosed else None
         where = place.make(setting.places)
@@ -59,6 +58,18 @@ def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
     except (OSError, UserError) as error:
         result = result._replace(cause=verdicts.one_line(str(error)))
     return _recorded(result._replace(seconds=time.monotonic() - begun), folder)
+
+
+def _obstacle(setting: Setting, expect: Expect) -> str:
+    """Why what is expected cannot be seen here; empty where it can."""
+    if expect.egress and not setting.enclosed:
+        return 'egress cannot be seen on this machine'
+    named = expect.requests_match or ''
+    if not setting.update and any(templates.names(named)):
+        of_agent = Path(templates.expand(named, setting.agent.names()))
+        if not of_agent.exists():
+            return f'{of_agent.name} is not there (look at what this agent sends, then write it with UPDATE=1)'
+    return ''
 
 
 def _measured(
@@ -93,7 +104,7 @@ def _findings(setting: Setting, ran: _Ran, observed: Observed) -> tuple[Finding,
         return findings
     if verdicts.judge(ran.turns, others, ran.served.crash).verdict != 'passed':
         return findings
-    golden.update(expect.requests_match, checks.comparable(observed))
+    golden.update(Path(expect.requests_match), checks.comparable(observed))
     return others
 
 
@@ -120,6 +131,7 @@ def _observed(
     setting: Setting, ran: _Ran, where: Place, supervisor: Supervisor, egress: tuple[str, ...] | None
 ) -> Observed:
     said, bad_lines = events.split(b'\n'.join(turn.stdout for turn in ran.turns))
+    git_status, no_git_status = place.git_status(where, supervisor, setting.caller)
     asked = gh_shim.read(where.gh) if ran.scenario.gh else gh_shim.Record((), {})
     return Observed(
         turns=ran.turns,
@@ -130,7 +142,8 @@ def _observed(
         unused_replies=ran.served.unused_replies,
         gh_calls=asked.calls,
         gh_state=asked.state,
-        git_status=place.git_status(where, supervisor, setting.caller),
+        git_status=git_status,
+        no_git_status=no_git_status,
         egress=egress,
         masks=_masks(setting, where, ran.base_url),
     )

@@ -104,8 +104,9 @@ def _serve(asked: argparse.Namespace) -> int:
     if others:
         raise UserError(f'{asked.scenario}: holds {1 + len(others)} scenarios (name one)')
     shown = console(sys.stdout, os.environ)
-    places = {'workspace': os.getcwd(), 'home': os.path.expanduser('~')}
-    served = responses_server.serve(scenario, asked.port, {**adapters.ROWS[0].names(), **places}, shown.say)
+    row = adapters.ROWS[0]
+    names = {**row.names(), 'agent': row.family, 'workspace': os.getcwd(), 'home': os.path.expanduser('~')}
+    served = responses_server.serve(scenario, asked.port, names, shown.say)
     problems = [f'not answered: {request.problem}' for request in served.requests if request.problem]
     shown.say(*problems, *(f'not asked for: {name}' for name in served.unused_replies))
     return Exit.GREEN
@@ -153,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument('--format', choices=('text', 'json'), default='text')
     serve = verb('serve', _serve, "serve a scenario's fake API alone, to drive a client by hand; Ctrl-C ends it")
     serve.add_argument('scenario', metavar='SCENARIO')
-    serve.add_argument('--port', type=at_least(0), default=0, metavar='N', help='default: any that is free')
+    serve.add_argument('--port', type=at_least(0, 65535), default=0, metavar='N', help='default: any that is free')
     diff = verb('diff', _diff, 'say what differs between two runs; exit 1 where something does')
     diff.add_argument('before', type=Path, metavar='OUT1', help='folder of a run, or of a scenario in it')
     diff.add_argument('after', type=Path, metavar='OUT2')

@@ -92,6 +92,7 @@ LAYERS = {
     ),
     'exec_harness': (
         'model',
+        'strict_json',
         'events',
         'templates',
         'normalise',

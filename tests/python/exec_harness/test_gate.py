@@ -140,6 +140,28 @@ def test_an_expected_exit_status_that_is_not_0_is_green(place: Place) -> None:
     assert place.run().status == 0
 
 
+def test_an_agent_that_breaks_its_repository_has_failed_not_the_harness(place: Place) -> None:
+    expect = {'workspace_git_status': [{'equals': ''}]}
+    place.scenario('broken', 'run echo x >.git/HEAD', git_init=True, expect=expect)
+    ran = place.run()
+    assert ran.verdicts == {'broken': 'failed'}
+    assert 'fatal: not a git repository' in ran.results['broken']['cause']
+
+
+def test_a_state_of_gh_that_was_overwritten_is_told_in_a_line(place: Place) -> None:
+    place.scenario('vandal', 'run echo x >"$TMPDIR/gh/state.json"', gh={})
+    ran = place.run()
+    assert ran.verdicts == {'vandal': 'infra'}
+    assert ran.results['vandal']['cause'].startswith('what the fake gh keeps was overwritten: ')
+
+
+def test_json_that_is_nested_too_deep_is_a_finding(place: Place) -> None:
+    place.scenario('deep', """run printf '{"a":%s%s}\n' "$(printf '[%.0s' {1..900})" "$(printf ']%.0s' {1..900})" """)
+    ran = place.run()
+    assert ran.verdicts == {'deep': 'failed'}
+    assert 'a JSON object on every line' in ran.results['deep']['cause']
+
+
 def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
     place.scenario('flood', 'flood 100')
     place.scenario('garbage', 'flood 5')
@@ -201,6 +223,17 @@ def test_golden_requests_are_rewritten_only_where_all_else_holds(place: Place) -
     place.scenario('asked', 'say hello', responses_api={}, expect=expect)
     assert place.run('--update').verdicts == {'asked': 'passed'}
     assert golden.read_text() == '[]\n'
+
+
+def test_golden_requests_of_another_version_are_nobodys_failure(place: Place) -> None:
+    golden = place.scenarios / 'golden/asked.codex-0.99.0.json'
+    place.scenario('asked', 'say hello', responses_api={}, expect={'requests_match': 'golden/asked.{{agent}}.json'})
+    ran = place.run()
+    assert ran.verdicts == {'asked': 'skipped'}
+    assert ran.results['asked']['cause'].startswith('asked.codex-0.99.0.json is not there (')
+    assert place.run('--update').verdicts == {'asked': 'passed'}
+    golden.write_text('["of a good day"]\n')
+    assert place.run().verdicts == {'asked': 'failed'}
 
 
 # -- what befalls the harness ----------------------------------------------------------------
@@ -309,3 +342,12 @@ def test_what_only_reads_writes_nothing(place: Place) -> None:
     for verb in ('list', 'check'):
         subprocess.run([sys.executable, RUN_SCENARIOS, verb, place.scenarios], cwd=place.root, check=True)
     assert sorted(path.name for path in place.root.iterdir()) == ['scenarios', 'tmp']
+
+
+def test_a_port_that_cannot_be_is_misuse_in_one_line(place: Place) -> None:
+    place.scenario('one', 'say hello', responses_api={})
+    command = (RUN_SCENARIOS, 'serve', place.scenarios / 'one.json', '--port=65536')
+    ran = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert "'65536' is not a whole number from 0 to 65535" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

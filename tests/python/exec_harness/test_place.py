@@ -111,10 +111,10 @@ def test_the_fixture_is_written_copied_and_committed(odd: Place, supervisor: Sup
         'two/three',
     }
     caller = {'PATH': os.environ['PATH']}
-    assert place.git_status(odd, supervisor, caller) == ''
+    assert place.git_status(odd, supervisor, caller) == ('', '')
     (odd.workspace / 'two/three').write_text('changed')
     (odd.workspace / 'new').touch()
-    assert place.git_status(odd, supervisor, caller) == ' M two/three\n?? new\n'
+    assert place.git_status(odd, supervisor, caller) == (' M two/three\n?? new\n', '')
 
 
 def test_the_same_fixture_is_the_same_commit_whatever_the_users_git_says(
@@ -140,7 +140,15 @@ def test_the_same_fixture_is_the_same_commit_whatever_the_users_git_says(
 
 
 def test_without_a_repository_there_is_no_status(odd: Place, supervisor: Supervisor) -> None:
-    assert place.git_status(odd, supervisor, {'PATH': os.environ['PATH']}) is None
+    caller = {'PATH': os.environ['PATH']}
+    assert place.git_status(odd, supervisor, caller) == (None, 'the workspace is no repository')
+    furnish(odd, SCENARIO._replace(git_init=True), supervisor)
+    (odd.workspace / '.git/HEAD').write_text('nonsense')
+    status, why = place.git_status(odd, supervisor, caller)
+    assert status is None
+    assert why.startswith('fatal: not a git repository')
+    with pytest.raises(OSError, match='git status: .*git'):
+        place.git_status(odd, supervisor, {'PATH': '/nonexistent'})
 
 
 @pytest.mark.parametrize('path', ['../x', '/etc/x', 'a/../../x', 'link/x', 'linked', '..', ''])
