@@ -30,25 +30,44 @@ class _Part(NamedTuple):
     declared: list[Declared]
 
 
+class _Script(NamedTuple):
+    text: str
+    document: Document
+    at: tuple[str | int, ...]
+    within: Any = None
+
+    def problem(self, said: str) -> Problem:
+        return self.document.problem(f'bash cannot read this: {said} (mend it)', self.at, within=self.within)
+
+
 class _Found(NamedTuple):
     """What is to be said about the files, collected while they are read."""
 
     problems: list[Problem]
     warnings: list[Problem]
     doubtful: set[str]  # words that could not be placed: each may be a token that something establishes
+    scripts: list[_Script]  # all that bash is to run
 
 
 @paused()
-def load(paths: Sequence[str]) -> Corpus:
-    """The journeys below these files and folders; raises UserError with everything that is wrong with them."""
+def load(paths: Sequence[str], bash: str | None = None) -> Corpus:
+    """The journeys below these files and folders; raises UserError with everything that is wrong with them.
+
+    `bash`: reads all scripts beforehand, and runs none; None: nobody does, so that nothing depends on this machine.
+    """
     if not paths:
         raise UserError('the corpus: no path to it (name a folder or a file with journeys)')
-    found = _Found([], [], set())
+    found = _Found([], [], set(), [])
     schema = _schema()
     parts = [part for path in _files(paths, found) if (part := _part(path, schema, found))]
     claims = [claim for part in parts for claim in part.claims]
     declared = [declaration for part in parts for declaration in part.declared]
     found.problems.extend(coherence.problems(claims, declared, found.doubtful))
+    if bash:
+        from hack.dogfood import syntax  # twenty milliseconds
+
+        said = syntax.unreadable([script.text for script in found.scripts], bash)
+        found.problems.extend(found.scripts[number].problem(what) for number, what in said.items())
     if found.problems:
         raise UserError(_lines(found.problems))
     journeys = {claim.journey.id: claim.journey for claim in claims}
@@ -152,6 +171,9 @@ def _claims(document: Document, feature: Feature, found: _Found) -> Iterator[Cla
         if isinstance(raw, Table):
             journey = values.journey(raw, feature, entries.place(number).line)
             _check_steps(document, raw, journey, found)
+            for place, command in enumerate(journey.teardown):
+                at = ('teardown', place) if isinstance(raw['teardown'], list) else ('teardown',)
+                found.scripts.append(_Script(command, document, at, raw))
             if journey.id:
                 yield Claim(journey, document, raw)
 
@@ -215,6 +237,7 @@ def _check_steps(document: Document, raw: Table, journey: Journey, found: _Found
         collected.append(document.problem(text, ('steps', *at), within=raw))
 
     for number, step in enumerate(journey.steps):
+        found.scripts.append(_Script(step.run, document, ('steps', number, 'run'), raw))
         expect = step.expect
         checks = [expect.stdout, expect.stderr, *(check.text for check in expect.files)]
         for pattern in [check.matches for check in checks if check and check.matches]:
@@ -256,6 +279,7 @@ def _check_commands(document: Document, found: _Found) -> None:
     invariants = enumerate(document.data.get('invariants', ()))
     commands += [('invariant', ('invariants', number, 'run'), said['run']) for number, said in invariants]
     for what, at, command in commands:
+        found.scripts.append(_Script(command, document, at))
         if hider := masks.always_passes(command):
             text = f'this {what} cannot fail: {hider!r} makes its exit status always 0 (exit 1 where it does not hold)'
             found.warnings.append(document.problem(text, at))

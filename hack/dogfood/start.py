@@ -75,6 +75,7 @@ def again(
     those of the run.
     """
     _check_corpus(run_dir, corpus)
+    _check_product(run_dir)
     _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
@@ -117,6 +118,18 @@ def _check_corpus(run_dir: RunDir, named: Sequence[str]) -> None:
     }
     if named and (not all(below.values()) or {file for files in below.values() for file in files} != set(recorded)):
         raise UserError(f'{run_dir.path}: is a run of {", ".join(recorded)} (leave the corpus out, or start a new run)')
+
+
+def _check_product(run_dir: RunDir) -> None:
+    said = read_part(run_dir.run)
+    before, path = said.get('product') or {}, said['options'].get('product_path')
+    try:
+        now = _digests(path)
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror} (the run began with this PRODUCT_PATH)') from error
+    if changed := sorted(dict(before.items() ^ now.items())):
+        what = f'{changed[0]} has changed since it began: its verdicts would be of two products'
+        raise UserError(f'{run_dir.path}: {what} (start a new run)')
 
 
 def _start_clock(run_dir: RunDir, deadline_seconds: float | None, known: str | None) -> None:

@@ -34,6 +34,7 @@ LAYERS = {
         'values',
         'masks',
         'strength',
+        'syntax',
         'coherence',
         'journeys',
         'packing',

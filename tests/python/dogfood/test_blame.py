@@ -162,6 +162,27 @@ def test_a_pattern_that_takes_for_ever(place: Place, expect: Json, said: Json) -
     assert 'regular expressions' in done.causes['slow']
 
 
+def test_a_run_goes_on_with_the_product_that_it_began_with(place: Place) -> None:
+    """Or what one product passed would stand for another, which was never asked."""
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    product.write_text('#!/bin/sh\necho 1\n')
+    product.chmod(0o755)
+    place.corpus(
+        journey('one', 'gadget', expect={'stdout': {'contains': '1'}}), journey('later', 'dogfood-infra no light')
+    )
+    first = place.run('--product-path', str(product.parent))
+    assert first.verdicts == {'one': 'passed', 'later': 'infra'}
+    assert place.resume().exit == 3
+    product.write_text('#!/bin/sh\necho 2\n')
+    refused = place.resume()
+    assert (refused.exit, refused.verdicts) == (2, first.verdicts)
+    assert f'{product} has changed since it began' in refused.err
+    product.unlink()
+    product.parent.rmdir()
+    assert f'{product.parent}: No such file or directory' in place.resume().err
+
+
 def test_a_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> None:
     """Whose memory it was, nobody can tell; who kills itself, or is killed later, is the product all the same."""
     with limited_memory('150M') as before:
