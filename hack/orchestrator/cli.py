@@ -36,8 +36,16 @@ def _project(asked: argparse.Namespace) -> Project:
     return sightings.load(asked.config, os.environ)
 
 
+def _running(asked: argparse.Namespace) -> tuple[Project, tuple[str, ...]]:
+    """The project to look at or to end, though its file be no good, and what is wrong with that; says so."""
+    here, problems = sightings.load_or_recall(asked.config, os.environ)
+    _complain(*problems)
+    return here, problems
+
+
 def _say(*lines: str) -> None:
-    console(sys.stdout, os.environ).say(*lines)
+    if lines:
+        console(sys.stdout, os.environ).say(*lines)
 
 
 def _complain(*lines: str) -> None:
@@ -62,15 +70,25 @@ def _known(config: Config, name: str) -> Agent:
 
 
 def _status(asked: argparse.Namespace) -> int:
-    """Exit 3 where tmux does not answer."""
-    here = _project(asked)
-    standing = here.store.standing(here.config)
-    seen = {} if asked.no_state else sightings.sightings(here)
+    """Exit 3 where tmux does not answer, or a state file cannot be read; 2 where the configuration is no good."""
+    here, bad = _running(asked)
+    standing, problems = _standing(here)
+    seen = sightings.Survey({}) if asked.no_state else sightings.survey(here)
     if asked.format == 'json':
-        _say_json(status.as_json(here.config, seen, standing, not asked.no_state))
+        _say_json(status.as_json(here.config, seen.agents, standing, not asked.no_state))
     else:
-        _say(*status.lines(here.config, seen, standing, not asked.no_state))
-    return Exit.BROKEN if any(one.state is State.UNKNOWN for one in seen.values()) else Exit.GREEN
+        _say(*status.lines(here.config, seen.agents, standing, not asked.no_state))
+    _complain(*problems, *seen.problems)
+    unknown = any(one.state is State.UNKNOWN for one in seen.agents.values())
+    return Exit.MISUSE if bad else Exit.BROKEN if unknown or problems or seen.problems else Exit.GREEN
+
+
+def _standing(here: Project) -> tuple[Standing | None, tuple[str, ...]]:
+    """Where the project is in its phases; None, and why, where the record of that cannot be read."""
+    try:
+        return here.store.standing(here.config), ()
+    except UserError as error:
+        return None, error.problems
 
 
 def _validate(asked: argparse.Namespace) -> int:
@@ -104,7 +122,7 @@ def _logs(asked: argparse.Namespace) -> int:
     """What earlier incarnations have shown, and what is on the screen now."""
     from hack.orchestrator import logs
 
-    here = _project(asked)
+    here, _ = _running(asked)
     _known(here.config, asked.name)
     for line in logs.follow(here, asked.name) if asked.follow else logs.lines(here, asked.name):
         _say(line)
@@ -154,7 +172,7 @@ def _stand(here: Project, then: Standing) -> int:
 
 
 def _up(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import fleet, supervisor
+    from hack.orchestrator import fleet, mending, supervisor
     from hack.orchestrator.tmux import HungError, check_version
 
     here = _project(asked)
@@ -164,8 +182,10 @@ def _up(asked: argparse.Namespace) -> int:
     check_version(os.environ)
     if missing := supervisor.missing_programs(here, chosen):
         raise UserError(missing)
-    here.store.standing(here.config)
     supervisor.ensure_ready(here)
+    with here.store.acting():
+        _say(*mending.mend(here))
+    here.store.standing(here.config)
     try:
         problems = supervisor.up(here, asked.names, _say, os.environ.get('RESUME_PHASE') == '1')
     except HungError as hung:
@@ -178,7 +198,7 @@ def _down(asked: argparse.Namespace) -> int:
     from hack.orchestrator import supervisor
     from hack.orchestrator.tmux import HungError
 
-    here = _project(asked)
+    here, _ = _running(asked)
     supervisor.check_names(here.config, asked.names)
     if not here.store.folder.is_dir():
         _say('nothing was ever started here')
@@ -197,11 +217,11 @@ def _watchdog(asked: argparse.Namespace) -> int:
 
     if why := fleet.refusal(asked.config, os.environ):
         raise UserError(why)
-    return keeper.run(_project(asked), asked.standby)
+    return keeper.run(_running(asked)[0], asked.standby)
 
 
 def _attach(asked: argparse.Namespace) -> int:
-    here = _project(asked)
+    here, _ = _running(asked)
     agent = _known(here.config, asked.name)
     from hack.orchestrator import tmux
 
@@ -236,7 +256,7 @@ def _doctor(asked: argparse.Namespace) -> int:
     from hack.orchestrator import doctor
     from hack.orchestrator.tmux import check_version
 
-    here = _project(asked)
+    here, bad = _running(asked)
     check_version(os.environ)
     found = doctor.examine(here)
     for one in found:
@@ -250,13 +270,13 @@ def _doctor(asked: argparse.Namespace) -> int:
                 for one in found
             ]
         )
-        return Exit.RED if left else Exit.GREEN
+        return Exit.RED if left or bad else Exit.GREEN
     for one in found:
         mended = one[:2] not in {it[:2] for it in left}
         _say(f'{one.kind}: {one.what}: {"mended" if mended else one.cure + (" (doctor --fix)" if one.mend else "")}')
-    if not found:
+    if not found and not bad:
         _say('well')
-    return Exit.RED if left else Exit.GREEN
+    return Exit.RED if left or bad else Exit.GREEN
 
 
 def _selftest(asked: argparse.Namespace) -> int:

@@ -6,7 +6,8 @@ from functools import partial
 from typing import NamedTuple
 
 from hack.common import files, process
-from hack.orchestrator import sightings, state, supervisor
+from hack.common.console import counted
+from hack.orchestrator import mending, sightings, state, supervisor
 from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Pane
 
@@ -27,7 +28,10 @@ def examine(here: Project) -> list[Ailment]:
         if not found:
             found.append(Ailment('hung', str(hung), 'end or continue the server yourself: its agents may be at work'))
         return found
-    return [*found, *_orphans(here, panes), *_strangers(here, panes), *_lock(here), *_stale_state(here)]
+    except state.TornError:
+        return [*found, *_torn_state(here)]
+    state_of_it = (*_lock(here), *_stale_state(here), *_torn_state(here))
+    return [*found, *_orphans(here, panes), *_strangers(here, panes), *state_of_it]
 
 
 def _socket(here: Project) -> list[Ailment]:
@@ -90,9 +94,9 @@ def _lock(here: Project) -> list[Ailment]:
     path = here.store.folder / state.WATCHDOG_LOCK
     if not path.exists() or files.lock_is_held(path):
         return []
-    wanted = here.store.about(state.WANTED)
+    wanted = here.store.noted(state.WANTED)
     if wanted:
-        what = f'{len(wanted)} agents are to be up, and no watchdog keeps them so'
+        what = f'{counted(len(wanted), "agent")} to be up, and no watchdog to keep it so'
         return [Ailment('no watchdog', what, 'run `up`')]
     return [Ailment('stale lock', f'{path}: nobody holds it', 'remove it', partial(os.unlink, path))]
 
@@ -107,6 +111,19 @@ def _stale_state(here: Project) -> list[Ailment]:
             partial(here.store.note, subject, name, None),
         )
         for subject in state.SUBJECTS
-        for name in here.store.about(subject)
+        for name in here.store.noted(subject)
         if name not in known
     ]
+
+
+def _torn_state(here: Project) -> list[Ailment]:
+    mend = partial(_mend, here)
+    return [
+        Ailment('torn state', f'{name}: cannot be read', 'write it anew, or forget what it held', mend)
+        for name in mending.torn(here)
+    ]
+
+
+def _mend(here: Project) -> None:
+    with here.store.acting():
+        mending.mend(here)

@@ -8,13 +8,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.orchestrator import handoffs, kickoff, limits, phases, sightings, state, supervisor, watchdog
+from hack.orchestrator import handoffs, kickoff, limits, mending, phases, sightings, state, supervisor, watchdog
 from hack.orchestrator.model import SERVICE, WATCHDOG, Agent, Standing
 from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Pane, RefusedError
@@ -44,9 +44,9 @@ def hold_lock(here: Project, wait: bool) -> int | None:
 class Keeper:
     """One watchdog; `tick` is all it does."""
 
-    def __init__(self, here: Project) -> None:
+    def __init__(self, here: Project, read_at: Sequence[tuple[int, int, int]]) -> None:
         self._here = here
-        self._read_at = _signature(here)
+        self._read_at = read_at  # the signature of the files as they were read
         self._past: dict[str, Past] = {}
         self._wanted: dict[str, dict[str, Any]] = {}
         self._wanted_at = -1
@@ -80,7 +80,7 @@ class Keeper:
     def _guarded(self, heavy: bool, signals: bool) -> None:
         """A tick; what goes wrong with it is said, and the next one tries again."""
         try:
-            self.tick(heavy, signals)
+            self._tick_or_mend(heavy, signals)
         except HungError as hung:
             self.say(f'{hung}: nothing is healed')
         except UserError as error:
@@ -93,6 +93,25 @@ class Keeper:
             import traceback
 
             self.say(traceback.format_exc())
+
+    def _tick_or_mend(self, heavy: bool, signals: bool) -> None:
+        try:
+            if signals and mending.torn(self._here):
+                self._mend()
+            self.tick(heavy, signals)
+        except state.TornError:
+            if not self._mend():
+                raise
+            self.tick(heavy, signals)
+
+    def _mend(self) -> list[str]:
+        """What it took to make the state folder readable."""
+        with self._here.store.acting():
+            mended = mending.mend(self._here)
+        for line in mended:
+            self.say(line)
+        self._wanted_at = -1
+        return mended
 
     def tick(self, heavy: bool, signals: bool) -> None:
         """Look once, decide on each agent, act; raises HungError, UserError, OSError."""
@@ -134,6 +153,7 @@ class Keeper:
         self.say(f'{old.path}: read anew')
         self._here = new
         self._read_at = _signature(new)
+        new.store.write(state.IN_FORCE, {'tables': new.config.tables})
 
     def _read_wanted(self) -> None:
         """Who is to be up; read again only when the folder has changed."""
@@ -369,6 +389,7 @@ class Keeper:
 def run(here: Project, standby: bool) -> int:
     """Be the watchdog; raises UserError where there is one already, unless we are to stand by until it ends."""
     supervisor.ensure_ready(here)
+    read_at = _signature(here)  # one that stands by does so for long: it looks again before it watches
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the server that we are to bring back takes our terminal with it
     signal.signal(signal.SIGUSR1, lambda *_: None)  # before the lock, by which we are found and woken
     lock = hold_lock(here, standby)
@@ -377,7 +398,7 @@ def run(here: Project, standby: bool) -> int:
             f'{here.config.path}: a watchdog runs already, pid {supervisor.watchdog_pid(here)} (see status)'
         )
     signal.signal(signal.SIGTERM, _stop)
-    Keeper(here).run()
+    Keeper(here, read_at).run()
     return 0
 
 

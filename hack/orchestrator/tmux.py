@@ -21,6 +21,7 @@ _NO_SERVER: Final = re.compile(
 )
 _DONE_BEFORE: Final = re.compile('duplicate session|still active')
 _NO_START: Final = '-N'
+_NOT_PASSED_ON: Final = ('TMUX', 'TMUX_PANE', 'AGENT_SLOT', 'AGENT_CONFIG', 'AGENT_STATE')
 _SIZE: Final = ('-x', '200', '-y', '50')
 _CUT: Final = '\x02'  # tmux prints it as it is, and no screen holds it
 
@@ -207,7 +208,7 @@ def _chunks(commands: Iterable[list[str]]) -> Iterable[list[list[str]]]:
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:
     """What tmux may know of where it is called: no session that we happen to be in, and no agent."""
-    return {name: value for name, value in environment.items() if name not in ('TMUX', 'TMUX_PANE', 'AGENT_SLOT')}
+    return {name: value for name, value in environment.items() if name not in _NOT_PASSED_ON}
 
 
 def default_socket(environment: Mapping[str, str]) -> Path:

@@ -123,6 +123,7 @@ LAYERS = {
         'run_scenarios',
     ),
     'orchestrator': (
+        'tables',
         'model',
         'backends',
         'phases',
@@ -142,6 +143,7 @@ LAYERS = {
         'launch',
         'sightings',
         'supervisor',
+        'mending',
         'handoffs',
         'keeper',
         'logs',
