@@ -70,10 +70,10 @@ def _inject(here: Project, chance: random.Random) -> str:
         victims = supervisor.processes(here, [chance.choice(names)])
     else:
         holder = supervisor.watchdog_pid(here)
-        both = supervisor.processes(here, [WATCHDOG])
+        both = supervisor.watchdogs(here)
         victims = [one for one in both if (one.pid == holder) == (kind == 'watchdog')][:1]
         # The two keep each other up: the one that is left must have had the time to see that it is alone.
-        if len(both) < 2 and not until(lambda: len(supervisor.processes(here, [WATCHDOG])) > 1, _SECONDS):
+        if len(both) < 2 and not until(lambda: len(supervisor.watchdogs(here)) > 1, _SECONDS):
             return 'watchdog alone'
     for victim in victims:
         process.send(victim, signal.SIGKILL)
@@ -82,8 +82,10 @@ def _inject(here: Project, chance: random.Random) -> str:
 
 def _check(here: Project, names: list[str]) -> Counter[str]:
     """What is wrong, and stays so: while a server dies and its agents come back, nobody can count them."""
-    until(lambda: not _wrong(here, names), _SECONDS)
-    return _wrong(here, names)
+    end = time.monotonic() + _SECONDS
+    while (wrong := _wrong(here, names)) and time.monotonic() < end:
+        time.sleep(0.03)
+    return wrong
 
 
 def _wrong(here: Project, names: list[str]) -> Counter[str]:
@@ -102,7 +104,7 @@ def _wrong(here: Project, names: list[str]) -> Counter[str]:
 def _alive(here: Project, names: list[str]) -> Counter[str]:
     """How many processes each agent has: one scan for all."""
     slots = {here.slot(name): name for name in names}
-    living = supervisor.processes(here, names)
+    living = [one for one in supervisor.processes(here, names) if not one.is_copy]
     return Counter(slots.get(process.value_of(one.pid, MARKER), '') for one in living)
 
 

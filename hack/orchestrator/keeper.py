@@ -58,6 +58,7 @@ class Keeper:
         self._handoffs = handoffs.Watch(here)
         self._stamps: dict[str, tuple[Any, Any]] = {}  # of the wanted record that `_past` belongs to
         self._standing = Standing()
+        self._judged_by: tuple[object, object, object] = (None, None, None)  # what all were judged by last
         self._pings = False  # kickoffs are to be typed
         self._woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._woken, select.POLLIN)
@@ -124,10 +125,11 @@ class Keeper:
             self._advance()
         self._read_wanted()
         self._standing = here.store.standing(here.config)
-        watched = [agent for agent in here.config.agents if agent.name in self._wanted and agent.enabled]
+        watched = self._due(panes, signals)
         screens = self._screens(watched, panes) if signals else {}
         self._type_kickoffs(panes)
         verdicts = self._judge(watched, panes, screens, signals)
+        self._judged_by = self._here, self._wanted, self._standing
         self._act(verdicts, panes)
         if signals:
             self._wake_others(panes)
@@ -160,8 +162,17 @@ class Keeper:
         at = os.stat(self._here.store.folder).st_mtime_ns
         if at != self._wanted_at:
             self._wanted = self._here.store.about(state.WANTED)
+            self._pings = bool(self._here.store.noted(state.PING))
             # What is written within the same tick of the file system's clock would not show.
             self._wanted_at = at if time.time_ns() - at > 50_000_000 else -1
+
+    def _due(self, panes: Mapping[str, Pane], signals: bool) -> list[Agent]:
+        """The agents to be judged: all that are to be up, but for those of which nothing can have changed."""
+        watched = [agent for agent in self._here.config.agents if agent.name in self._wanted and agent.enabled]
+        here, wanted, standing = self._judged_by
+        if signals or here is not self._here or wanted is not self._wanted or standing != self._standing:
+            return watched
+        return [one for one in watched if not (_is_up(panes.get(one.name)) and self._past[one.name].is_calm)]
 
     def _screens(self, watched: Iterable[Agent], panes: Mapping[str, Pane]) -> dict[str, str]:
         asked = [panes[agent.name] for agent in watched if agent.name in panes and _is_looked_at(agent)]
@@ -318,9 +329,7 @@ class Keeper:
     def _type_kickoffs(self, panes: Mapping[str, Pane]) -> None:
         """Type what waits to be typed, once its program listens."""
         store = self._here.store
-        pings = store.about(state.PING) if any(name.startswith(state.PING) for name in store.names()) else {}
-        self._pings = bool(pings)
-        for name, ping in pings.items():
+        for name, ping in store.about(state.PING).items() if self._pings else ():
             agent, pane = self._here.config.agent(name), panes.get(name)
             if agent and agent.backend and pane and not pane.dead:
                 text = self._here.tmux.screens([pane]).get(pane.session, '')

@@ -94,6 +94,11 @@ def processes(here: Project, names: Iterable[str]) -> list[process.Process]:
     return [one for one in found if one.pid not in ours]
 
 
+def watchdogs(here: Project) -> list[process.Process]:
+    """The one that watches and the one that stands by, marked; not what they are just starting, which is their copy."""
+    return [one for one in processes(here, [WATCHDOG]) if one.pid == one.group and not one.is_copy]
+
+
 def _ancestry() -> set[int]:
     pids: set[int] = set()
     pid = os.getpid()
