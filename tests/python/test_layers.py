@@ -126,6 +126,7 @@ LAYERS = {
         'run_scenarios',
     ),
     'orchestrator': (
+        'tables',
         'model',
         'backends',
         'phases',
@@ -145,6 +146,7 @@ LAYERS = {
         'launch',
         'sightings',
         'supervisor',
+        'mending',
         'handoffs',
         'keeper',
         'logs',
