@@ -595,11 +595,11 @@ def test_a_page_that_cannot_be_made_changes_no_verdict(ran: Done) -> None:
         assert 'report.html: is not made: IsADirectoryError' in again.err
 
 
-@pytest.mark.parametrize('given', ['nothing.json', '.'])
+@pytest.mark.parametrize('given', ['nothing.json', '.', '/dev/zero', 'previous'])
 def test_what_is_no_bundle_is_refused_in_one_line(given: str) -> None:
     with a_place() as place:
         done = place.verb('page', given)
-    assert (done.exit, done.out) == (2, '')
+    assert (done.exit, done.out) == (3 if given == 'previous' else 2, '')
     assert len(done.err.splitlines()) == 1
 
 
