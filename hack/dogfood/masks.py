@@ -35,7 +35,7 @@ _TOKEN: Final = re.compile(
 _COMPOUND: Final = re.compile(
     r'(?:!\s+)?(?:(?:if|then|elif|else|fi|for|while|until|do|done|case|esac|select|function|coproc|[{}])(?!\S)|\[\[|\()'
 )
-_WORTH_READING: Final = re.compile(r'[|&;!]|\A\s*(?:(?:true|echo|printf|sleep|set)\b|:)|\n\s*echo\b')
+_WORTH_READING: Final = re.compile(r'[|&;!]|\$\(|\A\s*(?:(?:true|echo|printf|sleep|set)\b|:)|\n\s*echo\b')
 _ALWAYS_ZERO: Final = frozenset(('true', ':', 'echo', 'printf', 'sleep'))
 _SAYS_NOTHING: Final = frozenset(('true', ':', 'echo'))
 _REDIRECTION: Final = re.compile(r'[<>](?!&)')
@@ -44,6 +44,8 @@ _HEAD_TO_THE_END: Final = re.compile(r'(?:-[nc]\s*|--(?:lines|bytes)[=\s]\s*)-\d
 _ASKS: Final = frozenset(
     ('test', '[', '!', 'grep', 'egrep', 'fgrep', 'command', 'type', 'hash', 'which')
 )  # as `if` would
+_DECLARE: Final = frozenset(('export', 'readonly', 'declare', 'typeset', 'local'))
+_SUBSTITUTION: Final = re.compile(r'=.*\$\((?!\()', re.DOTALL)
 _EXPANDED: Final = re.compile(r'[$`\\*?~{]')
 _PRINTS: Final = frozenset(('echo', 'printf'))  # in one write, before the reader can be gone
 
@@ -122,6 +124,12 @@ def _unheeded(commands: list[Command]) -> Iterator[str]:
             yield (
                 f'{_shown(pipeline[0])} is not the last command, so that it fails no step whatever it finds '
                 '(make it a step of its own that expects exit: nonzero)'
+            )
+    for command in commands:
+        if command.word in _DECLARE and _SUBSTITUTION.search(command.text):
+            yield (
+                f'{_shown(command)} exits 0 whatever the command in it does (write `name=$(…)` first, and '
+                f'`{command.word} name` after it)'
             )
     for several in _lists(commands)[:-1]:
         before = [command for pipeline in _pipelines(several)[:-1] for command in pipeline]

@@ -126,6 +126,17 @@ def test_a_product_that_dies_where_its_step_asks_for_a_refusal(place: Place, nam
     assert done.journeys['if']['findings'][0]['kind'] == 'crash'
 
 
+def test_a_death_that_the_step_asks_for(place: Place) -> None:
+    """bash tells of it all the same; of another one than was asked for it is a crash."""
+    files = {'product': '#!/bin/sh\nkill -ABRT $$\n'}
+    done = place.run(
+        journey('status', 'true\n./product', expect={'exit': 134}, files=files),
+        journey('sent', 'sleep 30 & kill -ABRT $!; wait $! || test $? = 134'),
+        journey('other', 'true\n./product', expect={'exit': 139}, files=files),
+    )
+    assert done.verdicts == {'status': 'passed', 'sent': 'passed', 'other': 'failed'}
+
+
 def test_a_step_whose_bash_cannot_fork(place: Place) -> None:
     """In the words of bash: to use up all processes would take the rest of the machine along."""
     words = 'fork: retry: Resource temporarily unavailable'

@@ -91,6 +91,27 @@ def test_a_list_of_which_only_the_end_is_heeded(script: str, first: str) -> None
     assert status(PRODUCT_FAILS, script) == 0
 
 
+@pytest.mark.parametrize('script', ['export A=$(product)\ntrue', 'readonly A="it is $(product)"'])
+def test_a_declaration_that_hides_what_is_in_it(script: str) -> None:
+    (said,) = masks.warnings(script, decisive=False, by_exit_alone=False)
+    assert 'exits 0 whatever the command in it does' in said
+    assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'A=$(product)\nexport A',
+        'A=$(product) true; product',
+        'export A=1; B=$(product)',
+        'export A=$((1 + 1)); product',
+    ],
+)
+def test_a_declaration_that_does_not(script: str) -> None:
+    assert masks.warnings(script, decisive=False, by_exit_alone=False) == []
+    assert status(PRODUCT_FAILS, script) == 3
+
+
 @pytest.mark.parametrize(
     'script',
     [
