@@ -1,5 +1,6 @@
 """From a checked corpus to a run directory that shards can work in, or back into one that was left unfinished."""
 
+import contextlib
 import os
 import secrets
 import sys
@@ -41,6 +42,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
     now = datetime.now(UTC)
     identity = f'{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}'
     own_place = run_dir is None
+    _end_left_over(state)
     run_dir = run_dir or RunDir(state / 'runs' / identity)
     try:
         run_dir.path.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,14 @@ def _check_sandbox(options: Options) -> None:
         return
     if why := sandbox.unusable(process.Supervisor(), os.environ.get('PATH', os.defpath)):
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
+
+
+def _end_left_over(state: Path) -> None:
+    """Of a last run that was killed and never resumed: it would be in this one's way, with a port for example."""
+    last = RunDir(runs.latest(state).path.resolve())
+    if last.run.exists() and not last.exit.exists():
+        with contextlib.suppress(UserError, OSError), tenants.claim(last, None):
+            tenants.end_survivors(last)
 
 
 def _check_empty(run_dir: RunDir) -> None:

@@ -126,6 +126,22 @@ def test_a_product_that_dies_where_its_step_asks_for_a_refusal(place: Place, nam
     assert done.journeys['if']['findings'][0]['kind'] == 'crash'
 
 
+@pytest.mark.parametrize(('word', 'verdict'), [('skip', 'skipped'), ('infra', 'infra')])
+def test_a_step_that_goes_on_after_it_has_said_that_it_cannot_be_measured(
+    place: Place, word: str, verdict: str
+) -> None:
+    """Neither a green nor a red after that says anything of the product."""
+    said = f'(dogfood-{word} no light) || true'
+    done = place.run(
+        journey('green', f'{said}; echo fine', expect={'stdout': {'equals': 'fine'}}),
+        journey('red', f'{said}; exit 7'),
+        journey('crash', f'{said}; python3 -c "import no_such_module"'),
+        journey('within', f'{said}; exit 7', expect={'exit': 0, 'within': '20s'}),
+    )
+    assert set(done.verdicts.values()) == {verdict}
+    assert 'no light' in done.causes['red']
+
+
 def test_a_death_that_the_step_asks_for(place: Place) -> None:
     """bash tells of it all the same; of another one than was asked for it is a crash."""
     files = {'product': '#!/bin/sh\nkill -ABRT $$\n'}
