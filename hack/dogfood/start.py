@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.dogfood import chains, codec, runs, sandbox, tenants
+from hack.dogfood import chains, codec, product, runs, sandbox, tenants
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
@@ -134,7 +134,7 @@ def _check_product(run_dir: RunDir) -> None:
     said = read_part(run_dir.run)
     before, path = said.get('product') or {}, said['options'].get('product_path')
     try:
-        now = _digests(path)
+        now = product.digests(path)
     except OSError as error:
         raise UserError(f'{path}: {error.strerror} (the run began with this PRODUCT_PATH)') from error
     if changed := sorted(dict(before.items() ^ now.items())):
@@ -210,20 +210,12 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
             'dogfood': own,
             'python': sys.version.split()[0],
         },
-        'product': _digests(asked.options.product_path),
+        'product': product.digests(asked.options.product_path),
         'git': git,
         'boot': files.boot_id(),
         'key': secrets.token_hex(16),
         'options': asked.options._asdict(),
     }
-
-
-def _digests(product_path: str | None) -> dict[str, str]:
-    """sha256 of every executable file in the folder that was put first on PATH, by its path."""
-    if product_path is None:
-        return {}
-    found = (path for path in sorted(Path(product_path).iterdir()) if path.is_file() and os.access(path, os.X_OK))
-    return {str(path): files.sha256(path.read_bytes()) for path in found}
 
 
 def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any] | None]:

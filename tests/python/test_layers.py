@@ -28,6 +28,7 @@ LAYERS = {
         'model',
         'codec',
         'rundir',
+        'product',
         'tenants',
         'progress',
         'graph',

@@ -210,6 +210,39 @@ def test_a_run_goes_on_with_the_product_that_it_began_with(place: Place) -> None
     assert f'{product.parent}: No such file or directory' in place.resume().err
 
 
+def test_a_product_that_is_built_anew_while_a_run_goes_on(place: Place) -> None:
+    """Not one that a journey takes away, which says so itself, nor one that is built anew afterwards."""
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    for path in (product, product.with_name('other')):
+        path.write_text('#!/bin/sh\necho 1\n')
+        path.chmod(0o755)
+    build = 'printf "#!/bin/sh\\necho 2\\n" >@LEDGER@; chmod +x @LEDGER@; mv @LEDGER@ "$(type -P gadget)"; sleep 0.1'
+    done = place.run(
+        '--product-path',
+        str(product.parent),
+        journey('one', 'gadget', expect={'stdout': {'contains': '1'}}, tier='smoke'),
+        journey('build', build),
+        journey('remove', 'rm "$(type -P other)"; sleep 0.1'),
+        journey('two', 'gadget', expect={'stdout': {'contains': '2'}}, tier='deep'),
+        shards=1,
+    )
+    assert (done.exit, set(done.verdicts.values())) == (3, {'passed'})
+    (problem,) = done.bundle['problems']
+    assert (problem['evidence'], problem['observed']) == (str(product), 'another program since the run began')
+
+
+def test_a_product_that_is_built_anew_after_a_run(place: Place) -> None:
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    product.write_text('#!/bin/sh\necho 1\n')
+    product.chmod(0o755)
+    asked = journey('one', 'gadget', expect={'stdout': {'contains': '1'}})
+    assert place.run('--product-path', str(product.parent), asked).exit == 0
+    product.write_text('#!/bin/sh\necho 2\n')
+    assert place.verb('report', 'run').exit == 0
+
+
 def test_a_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> None:
     """Whose memory it was, nobody can tell; who kills itself, or is killed later, is the product all the same."""
     with limited_memory('150M') as before:
