@@ -137,6 +137,7 @@ def _observed(
         turns=ran.turns,
         events=said,
         workspace=where.workspace,
+        turns_asked=len(ran.scenario.turns),
         bad_lines=bad_lines,
         requests=ran.served.requests,
         unused_replies=ran.served.unused_replies,
