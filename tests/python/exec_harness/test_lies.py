@@ -24,8 +24,7 @@ SCENARIOS = REPOSITORY / 'hack/exec_harness/scenarios'
 RUN_SCENARIOS = REPOSITORY / 'hack/exec_harness/run_scenarios.py'
 LIAR = REPOSITORY / 'tests/corpora/lying_agents/liar.py'
 TABLE: dict[str, dict[str, list[str]]] = yaml.safe_load(LIAR.with_name('lies.yaml').read_text())
-OF_EGRESS = ('lets-no-command-out', 'phones-home')  # seen only where the kernel gives the agent its own network
-LIMIT = {'waits-for-ever': 5}  # seconds: as long as the test waits for it
+LIMIT = {'waits-for-ever': 8}  # seconds: as long as the test waits for it
 
 
 def shipped() -> dict[str, Any]:
@@ -71,13 +70,16 @@ def test_each_lie_breaks_what_it_is_about_and_nothing_else(tmp_path: Path) -> No
         timeout=400,
     )
     assert ran.returncode == 1, ran.stderr
-    unseen = OF_EGRESS if enclosure.obstacle() else ()
-    found = {lie: broken for lie, broken in findings(tmp_path / 'out').items() if lie not in unseen}
-    assert found == {
-        lie: {name: sorted(claims) for name, claims in broken.items()}
-        for lie, broken in TABLE.items()
-        if lie not in unseen
+    assert findings(tmp_path / 'out') == {
+        lie: {name: seen_here(lie, name, claims) for name, claims in broken.items()} for lie, broken in TABLE.items()
     }
+
+
+def seen_here(lie: str, name: str, claims: list[str]) -> list[str]:
+    """What a lie breaks where the kernel gives the agent no network of its own, too."""
+    if enclosure.obstacle() and (name == 'egress-caught' or lie == 'phones-home'):
+        return ['skipped' if name == 'egress-caught' else 'passed']
+    return sorted(claims)
 
 
 def expectations(scenario: dict[str, Any]) -> set[str]:
