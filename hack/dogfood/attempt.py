@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import files, limits
+from hack.common import files, limits, machine
+from hack.common.machine import Memory
 from hack.common.process import Captured, End, Ran, Scan, Supervisor
-from hack.dogfood import machine, oracles, verdicts, workspace
-from hack.dogfood.machine import Memory
+from hack.dogfood import oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
 from hack.dogfood.sandbox import Sandbox
@@ -359,7 +359,8 @@ def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
         if why := shell.sandbox.ended():
             return why
         folders.append(shell.sandbox.seen('/tmp'))
-    return machine.trouble(ran, folders, shell.memory, _own_name(shell))
+    said = b''.join((*ran.out.parts(), *ran.err.parts()))
+    return machine.trouble(ran.status, said, folders, shell.memory, _own_name(shell))
 
 
 # -- what was seen ---------------------------------------------------------------------------

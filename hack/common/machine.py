@@ -39,24 +39,24 @@ def _oom_kills() -> int:
         return 0
 
 
-def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> str | None:
-    """What was wrong while a step ran, if anything was.
+def trouble(status: int | None, said: bytes, folders: Sequence[str], memory: Memory, bash: bytes = b'') -> str | None:
+    """What was wrong while a program ran, if anything was.
 
-    `folders`: where it may have written; `bash`: by which its own bash speaks of itself, as a regular expression.
+    `said`: all that it printed; `folders`: where it may have written; `bash`: by which its own bash speaks of itself,
+    as a regular expression, where it has one.
     """
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
     telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-        if ran.status == 128 + signal.SIGXFSZ:
+        if status == 128 + signal.SIGXFSZ:
             return 'a file grew past the limit this run was started with (ulimit -f)'
         telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
-    said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    if re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
+    if bash and re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
         return 'its bash could start no further process'
-    if ran.status == _KILLED and memory.ran_out():
+    if status == _KILLED and memory.ran_out():
         return 'the kernel killed for want of memory while it ran (free some, or raise the limit it ran in)'
     return next((f'it said: {words}' for words in telling if words.encode() in said), None)
 
