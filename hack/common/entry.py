@@ -3,7 +3,6 @@
 Kept readable by old interpreters, so that they can say what is wrong.
 """
 
-import importlib.util
 import os
 import sys
 
@@ -23,10 +22,16 @@ def open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, 'w')  # noqa: SIM115 (for life)
 
 
+def _is_there(name: str) -> bool:
+    import importlib.util  # hundredths of a second, which those who need nothing can do without
+
+    return importlib.util.find_spec(name) is not None
+
+
 def ensure(repository: str, modules: 'list[str]') -> None:
     """Return if this interpreter is new enough and has `modules`, else go on in the repository's .venv, else exit 2."""
     open_standard_streams()
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    missing = [name for name in modules if not _is_there(name)]
     if sys.version_info >= OLDEST and not missing:
         return
     own = os.path.join(repository, '.venv', 'bin', 'python')

@@ -283,6 +283,14 @@ def lock_is_held(path: Path | str) -> bool:
     return False
 
 
+def may_hold_programs(folder: str) -> bool:
+    """Whether programs in it can be run: not where its file system is mounted noexec, as a hardened /tmp is."""
+    try:
+        return not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except OSError:
+        return True  # nobody can tell
+
+
 def cannot_write(folder: Path | str) -> str | None:
     """Why nothing can be written to `folder` now (disk full, read-only, gone); None where it can.
 

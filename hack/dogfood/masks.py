@@ -6,6 +6,7 @@ anything else beyond that is left alone: a false warning is worse than a missing
 """
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise, takewhile
 from typing import Final, NamedTuple
 
@@ -76,15 +77,12 @@ def warnings(script: str, decisive: bool, by_exit_alone: bool) -> list[str]:
         found.append(
             f'this step cannot fail: {hider!r} hides every failure (remove it, or expect some output or a file)'
         )
-    *others, last = _pipelines(commands)
-    for pipeline in (*others, last) if 'set +o pipefail' not in script else ():
-        for writer, reader in pairwise(pipeline if pipeline[-1].operator != '||' else ()):
-            if writer.word not in _PRINTS and _stops_early(reader):
-                found.append(
-                    f'{_shown(reader)} may stop reading before the writer is done, which then dies of SIGPIPE: '
-                    'exit 141, now and then (write to a file first, or expect the text with stdout: {contains: …})'
-                )
-    for pipeline in others:
+    for reader in _early_readers(script, commands):
+        found.append(
+            f'{_shown(reader)} may stop reading before the writer is done, which then dies of SIGPIPE: '
+            'exit 141, now and then (write to a file first, or expect the text with stdout: {contains: …})'
+        )
+    for pipeline in _pipelines(commands)[:-1]:
         if pipeline[0].word == '!' and pipeline[-1].operator in (';', '\n'):
             found.append(
                 f'{_shown(pipeline[0])} is not the last command, so that it fails no step whatever it finds '
@@ -102,6 +100,20 @@ def _hider(commands: list[Command]) -> str | None:
         return others[0].text
     one_list = all(command.operator not in ('&', ';', '\n') for command in others)
     return f'|| {last.word}' if one_list and others[-1].operator == '||' else None
+
+
+def closes_early(script: str) -> bool:
+    """Whether a pipeline of the script has a reader that may leave before its writer is done."""
+    return any(_early_readers(script, _split(script) or []))
+
+
+def _early_readers(script: str, commands: list[Command]) -> Iterator[Command]:
+    if 'set +o pipefail' in script:
+        return
+    for pipeline in _pipelines(commands):
+        for writer, reader in pairwise(pipeline if pipeline[-1].operator != '||' else ()):
+            if writer.word not in _PRINTS and _stops_early(reader):
+                yield reader
 
 
 def _stops_early(reader: Command) -> bool:

@@ -13,7 +13,7 @@ from hack.common.errors import Exit
 from hack.common.files import JsonLines
 from hack.common.machine import Memory
 from hack.common.process import Supervisor, which
-from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, verdicts, workspace
+from hack.dogfood import attempt, markers, oracles, progress, rundir, sandbox, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
@@ -401,6 +401,7 @@ class Shard:
             self.mask,
             self.memory,
             box,
+            oracles.signals_in(step.run for name in chain.chain.journeys for step in self.job.journeys[name].steps),
         )
         event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]

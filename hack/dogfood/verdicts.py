@@ -41,7 +41,7 @@ class StepSeen(NamedTuple):
     findings: Sequence[Finding] = ()
     notes: Sequence[Note] = ()
     why: str = ''  # of a program that did not start
-    piped: bool = False  # the step's text holds a pipeline
+    closed_early: str = ''  # how it shows that a pipeline of the step's own was closed before its writer was done
     trouble: str | None = None  # the machine's, looked up after something went wrong
 
 
@@ -139,11 +139,10 @@ def _of_findings(seen: StepSeen) -> Judgement | None:
         return Judgement('infra', f'step {seen.number} could not be measured: {seen.trouble}')
     if timed_out:
         return Judgement('failed', f'step {seen.number} {_late(seen)}')
-    if seen.status == 128 + 13 and seen.piped:
-        # Under pipefail a reader that leaves early (head, grep -q) kills the writer before it.
+    if seen.closed_early:
         return Judgement(
             'infra',
-            f'step {seen.number}: its own pipeline was closed early (exit 141, SIGPIPE): '
+            f'step {seen.number}: its own pipeline was closed early ({seen.closed_early}): '
             'let the last command read all, for example `sed -n 1p` for `head -1`',
         )
     unsure = [finding for finding in seen.findings if finding['kind'] == 'harness']

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common.errors import UserError
 from hack.common.source import load_toml, suggest
-from hack.orchestrator import kickoff
+from hack.orchestrator import kickoff, tables
 from hack.orchestrator.backends import BACKENDS
 from hack.orchestrator.model import (
     DELIVERIES,
@@ -24,27 +24,27 @@ from hack.orchestrator.model import (
     Loop,
     Phase,
 )
+from hack.orchestrator.tables import NUMBER, TABLE, TABLES, TEXT, TEXTS, TRUTH
 
 DEFAULT: Final = Path('agents.toml')
+_PROGRAM: Final = 'hack/orchestrator/run_agents.py'
 _NAME: Final = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]*')
 _PATTERNS: Final = ('ready', 'id_pattern', 'activity_mask', 'limit_patterns')
 _LISTS: Final = ('flags', 'start_id', 'resume', 'activity_mask', 'limit_patterns')
 
-_NUMBER: Final = (int, float)
-_WORDS: Final = {str: 'a text', bool: 'true or false', list: 'a list of texts', dict: 'a table', _NUMBER: 'a number'}
-_TABLES: Final[dict[str, dict[str, Any]]] = {
-    '': dict.fromkeys(('project_dir',), str)
-    | dict.fromkeys(('watchdog', 'defaults', 'backend', 'loop'), dict)
-    | dict.fromkeys(('agent', 'service'), 'tables'),
-    'watchdog': dict.fromkeys(Cadence._fields, _NUMBER),
-    'defaults': dict.fromkeys(('session_prefix', 'log_dir', 'backend', 'model', 'watch', 'socket'), str),
-    'backend': {key: list if key in _LISTS else str for key in Backend._fields if key != 'name'},
-    'agent': dict.fromkeys(('name', 'kind', 'backend', 'model', 'watch', 'role', 'prompt', 'liveness'), str)
-    | {'enabled': bool},
-    'service': dict.fromkeys(('name', 'command', 'liveness'), str) | {'enabled': bool},
-    'loop': dict.fromkeys(('kickoff_template', 'roles_dir', 'done_marker', 'on_complete'), str)
-    | {'handoff': list, 'phases': 'tables'},
-    'phase': dict.fromkeys(('id', 'plan', 'status'), str) | {'models': dict},
+_TABLES: Final[dict[str, dict[str, str]]] = {
+    '': dict.fromkeys(('project_dir',), TEXT)
+    | dict.fromkeys(('watchdog', 'defaults', 'backend', 'loop'), TABLE)
+    | dict.fromkeys(('agent', 'service'), TABLES),
+    'watchdog': dict.fromkeys(Cadence._fields, NUMBER),
+    'defaults': dict.fromkeys(('session_prefix', 'log_dir', 'backend', 'model', 'watch', 'socket'), TEXT),
+    'backend': {key: TEXTS if key in _LISTS else TEXT for key in Backend._fields if key != 'name'},
+    'agent': dict.fromkeys(('name', 'kind', 'backend', 'model', 'watch', 'role', 'prompt', 'liveness'), TEXT)
+    | {'enabled': TRUTH},
+    'service': dict.fromkeys(('name', 'command', 'liveness'), TEXT) | {'enabled': TRUTH},
+    'loop': dict.fromkeys(('kickoff_template', 'roles_dir', 'done_marker', 'on_complete'), TEXT)
+    | {'handoff': TEXTS, 'phases': TABLES},
+    'phase': dict.fromkeys(('id', 'plan', 'status'), TEXT) | {'models': TABLE},
 }
 _REQUIRED: Final = {
     'defaults': ('session_prefix', 'log_dir'),
@@ -67,7 +67,7 @@ class _Reading(NamedTuple):
         return value if isinstance(value, dict) else {}
 
     def tables(self, name: str) -> list[dict[str, Any]]:
-        return _tables(self.data.get(name))
+        return tables.entries(self.data.get(name))
 
     def text(self, where: str, name: str) -> str:
         """What a file of the project holds; '' and a problem where it cannot be read."""
@@ -83,16 +83,31 @@ class _Reading(NamedTuple):
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     """The configuration, with the one-run overrides of the environment; raises UserError with all that is wrong."""
     path = Path(path)
-    data = load_toml(str(path))
+    if not path.exists():
+        raise UserError(
+            f'{path}: is not there (write one with `{_PROGRAM} init DIR`, or name yours with --config, in make CONFIG=)'
+        )
+    config, found = _read(path, load_toml(str(path)), os.environ if environment is None else environment)
+    if config is None or found:
+        raise UserError(f'{path}: {problem}' for problem in found)
+    return config
+
+
+def recall(path: Path, tables: dict[str, Any], environment: Mapping[str, str]) -> Config:
+    """The configuration of that path as it was when `tables` were all well, though files it names be gone by now."""
+    config, found = _read(path, tables, environment)
+    if config is None:
+        raise UserError(f'{path}: {problem}' for problem in found)
+    return config
+
+
+def _read(path: Path, data: dict[str, Any], environment: Mapping[str, str]) -> tuple[Config | None, list[str]]:
+    """The configuration, as far as there is one, and all that is wrong with it."""
     project = data.get('project_dir', '.')
     base = Path(os.path.abspath(path)).parent
     reading = _Reading(data, base / project if isinstance(project, str) else base, [], [path])
     _check_shapes(reading)
-    if not reading.found:
-        config = _config(reading, path, os.environ if environment is None else environment)
-        if not reading.found:
-            return config
-    raise UserError(f'{path}: {problem}' for problem in reading.found)
+    return None if reading.found else _config(reading, path, environment), reading.found
 
 
 # -- shapes ----------------------------------------------------------------------------------
@@ -101,52 +116,19 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 def _check_shapes(reading: _Reading) -> None:
     """Keys and their types, everywhere; only where these are right is it worth looking at what they say."""
     data, found = reading.data, reading.found
-    found += _keys('the top of the file', data, _TABLES[''], (), tables=True)
+    found += tables.check('the top of the file', data, _TABLES[''])
     for name in ('watchdog', 'defaults', 'loop'):
-        found += _keys(f'[{name}]', reading.table(name), _TABLES[name], _REQUIRED.get(name, ()))
-    for name, backend in reading.table('backend').items():
-        where = f'[backend.{name}]'
-        found += _keys(where, backend, _TABLES['backend'], ()) if isinstance(backend, dict) else [f'{where}: no table']
+        found += tables.check(f'[{name}]', reading.table(name), _TABLES[name], _REQUIRED.get(name, ()))
+    backends = reading.table('backend')
+    found += tables.check('[backend]', backends, dict.fromkeys(backends, TABLE))
+    for name, backend in backends.items():
+        found += tables.check(f'[backend.{name}]', backend, _TABLES['backend']) if isinstance(backend, dict) else []
     for name in ('agent', 'service'):
         for number, entry in enumerate(reading.tables(name), 1):
-            found += _keys(_where(name, number, entry), entry, _TABLES[name], _REQUIRED[name])
-    for number, entry in enumerate(_tables(reading.table('loop').get('phases')), 1):
-        where = _where('loop.phases', number, entry, 'id')
-        found += _keys(where, entry, _TABLES['phase'], _REQUIRED['phase'])
-
-
-def _keys(
-    where: str, table: Mapping[str, Any], known: Mapping[str, Any], required: Iterable[str], tables: bool = False
-) -> list[str]:
-    what = 'table or key' if tables else 'key'
-    found = [f'{where}: unknown {what} {key!r}{_near(key, known)}' for key in table if key not in known]
-    found += [f'{where}: {key} is missing (write {key} = …)' for key in required if key not in table]
-    for key in table:
-        if key in known and not _is(table[key], known[key]):
-            wanted = 'a list of tables' if known[key] == 'tables' else _WORDS[known[key]]
-            found.append(f'{where}: {key} is {table[key]!r} (it must be {wanted})')
-    return found
-
-
-def _near(word: str, known: Collection[str]) -> str:
-    return suggest(word, known) or f' (known: {", ".join(known)})'
-
-
-def _is(value: Any, wanted: Any) -> bool:
-    if wanted == 'tables':
-        return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
-    if wanted is list:
-        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-
-
-def _tables(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _where(table: str, number: int, entry: Mapping[str, Any], key: str = 'name') -> str:
-    name = entry.get(key)
-    return f'[[{table}]] {name!r}' if isinstance(name, str) and name else f'[[{table}]] number {number}'
+            found += tables.check(tables.entry(name, number, entry), entry, _TABLES[name], _REQUIRED[name])
+    for number, entry in enumerate(tables.entries(reading.table('loop').get('phases')), 1):
+        where = tables.entry('loop.phases', number, entry, 'id')
+        found += tables.check(where, entry, _TABLES['phase'], _REQUIRED['phase'])
 
 
 # -- what they say ---------------------------------------------------------------------------
@@ -170,6 +152,7 @@ def _config(reading: _Reading, path: Path, environment: Mapping[str, str]) -> Co
         (*agents, Agent(WATCHDOG, SERVICE)),
         loop,
         tuple(reading.sources),
+        reading.data,
     )
 
 
@@ -196,7 +179,7 @@ def _check_defaults(found: list[str], defaults: Mapping[str, Any]) -> None:
 
 def _check_choice(found: list[str], where: str, key: str, value: str, known: Collection[str]) -> None:
     if value not in known:
-        found.append(f'{where}: {key} is {value!r}{_near(value, known)}')
+        found.append(f'{where}: {key} is {value!r}{tables.near(value, known)}')
 
 
 def _check_names(found: list[str], agents: Iterable[Agent]) -> None:
@@ -293,7 +276,7 @@ def _loop(reading: _Reading, agents: Iterable[Agent]) -> Loop:
     loopers = [agent for agent in names.values() if agent.kind == 'loop']
     phases = tuple(
         Phase(entry['id'], entry['plan'], entry['status'], entry.get('models', {}))
-        for entry in _tables(table.get('phases'))
+        for entry in tables.entries(table.get('phases'))
     )
     roles = _roles(reading, names.values(), table.get('roles_dir', ''))
     template = reading.text('[loop]: kickoff_template', path) if (path := table.get('kickoff_template')) else ''
@@ -358,12 +341,11 @@ def _check_phases(reading: _Reading, phases: Iterable[Phase], roles: Collection[
     for phase in phases:
         where = f'[[loop.phases]] {phase.id!r}'
         models: Mapping[str, Any] = phase.models
-        for role, name in models.items():
+        for role in models:
             near = suggest(role, roles) or ' (add it, or remove this)'
             if role not in roles:
                 found.append(f'{where}: models: no agent has the role {role!r}{near}')
-            if not isinstance(name, str):
-                found.append(f'{where}: models: {role} is {name!r} (it must be a text)')
+            found += tables.mismatch(f'{where}: models: {role}', models, role, {role: TEXT})
         tried = kickoff.places(template, 'plan', phase)
         if not any((reading.base / place).is_file() for place in tried):
             found.append(f'{where}: plan: there is no {reading.base / tried[0]} (write it, or mend the path)')

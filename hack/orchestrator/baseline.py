@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from hack.common import files
 from hack.common.errors import UserError
-from hack.common.source import load_toml
 from hack.orchestrator import kickoff
 from hack.orchestrator.model import Config, Sighting, Standing
 
@@ -79,9 +78,8 @@ def digest(path: Path) -> str:
 
 def _inputs(config: Config) -> Iterator[Path]:
     yield config.path
-    tables = load_toml(str(config.path))
-    said = tables.get('loop', {})
-    named = [said.get('kickoff_template', ''), *(agent.get('prompt', '') for agent in tables.get('agent', ()))]
+    said = config.tables.get('loop', {})
+    named = [said.get('kickoff_template', ''), *(agent.get('prompt', '') for agent in config.tables.get('agent', ()))]
     named += [f'{said.get("roles_dir", "")}/{role}.md' for role in sorted(config.loop.roles)]
     for phase in config.loop.phases:
         for slot in ('plan', 'status'):

@@ -115,7 +115,8 @@ def _alive(here: Project, names: list[str]) -> dict[str, list[int]]:
     """The processes of each agent: one scan for all."""
     slots = {here.slot(name): name for name in names}
     alive: dict[str, list[int]] = {name: [] for name in names}
-    for one in supervisor.processes(here, names):
+    living = [one for one in supervisor.processes(here, names) if not one.is_copy]
+    for one in living:
         if name := slots.get(process.value_of(one.pid, MARKER)):
             alive[name].append(one.pid)
     return alive

@@ -1,12 +1,13 @@
 """Finds what should not be: a second server, orphans, a lost socket, stale locks, strangers; mends it where asked."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from hack.common import files, process
-from hack.orchestrator import sightings, state, supervisor
+from hack.common.console import counted
+from hack.orchestrator import mending, sightings, state, supervisor
 from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Pane
 
@@ -27,7 +28,10 @@ def examine(here: Project) -> list[Ailment]:
         if not found:
             found.append(Ailment('hung', str(hung), 'end or continue the server yourself: its agents may be at work'))
         return found
-    return [*found, *_orphans(here, panes), *_strangers(here, panes), *_lock(here), *_stale_state(here)]
+    except state.TornError:
+        return [*found, *_torn_state(here)]
+    state_of_it = (*_lock(here), *_stale_state(here), *_torn_state(here))
+    return [*found, *_orphans(here, panes), *_strangers(here, panes), *state_of_it]
 
 
 def _socket(here: Project) -> list[Ailment]:
@@ -54,17 +58,38 @@ def _end(chosen: list[process.Process]) -> None:
 
 
 def _orphans(here: Project, panes: dict[str, Pane]) -> list[Ailment]:
-    """Processes of agents that are not below a pane of ours: what an earlier incarnation left."""
-    alive = {pane.pid for pane in panes.values() if not pane.dead}
-    below = alive | {one.pid for pid in alive for one in process.descendants(pid)}
-    found = []
-    for agent in here.config.agents:
-        strays = [one for one in supervisor.processes(here, [agent.name]) if one.pid not in below]
-        strays = [one for one in strays if one.pid != supervisor.watchdog_pid(here) and not _is_standby(one)]
-        if strays:
-            pids = ', '.join(f'{one.pid} {one.name}' for one in strays)
-            found.append(Ailment('orphan', f'{agent.name}: {pids}', 'end them', partial(_end, strays)))
-    return found
+    """Processes of agents that are not below a pane of ours: what an earlier incarnation left.
+
+    Looked for twice: what is just being started bears the mark of who starts it, and may be no longer where it was.
+    """
+    first = {one[:2] for _, one in _strays(here, panes)}
+    strays: dict[str, list[process.Process]] = {}
+    for name, one in _strays(here, sightings.look(here)) if first else ():
+        if one[:2] in first:
+            strays.setdefault(name, []).append(one)
+    return [
+        Ailment('orphan', f'{name}: {", ".join(f"{one.pid} {one.name}" for one in of)}', 'end them', partial(_end, of))
+        for name, of in strays.items()
+    ]
+
+
+def _strays(here: Project, panes: dict[str, Pane]) -> Iterator[tuple[str, process.Process]]:
+    names = [agent.name for agent in here.config.agents]
+    places = {pane.pid for pane in panes.values() if not pane.dead} | {supervisor.watchdog_pid(here)}
+    for name in names:
+        for one in supervisor.processes(here, [name]):
+            if not _is_below(one, places):
+                yield name, one
+
+
+def _is_below(one: process.Process, places: Collection[int]) -> bool:
+    """Whether the process, or one that it comes from, is at one of these places, or stands by."""
+    above: process.Process | None = one
+    while above:
+        if above.pid in places or _is_standby(above):
+            return True
+        above = process.look_up(above.parent)
+    return False
 
 
 def _is_standby(one: process.Process) -> bool:
@@ -90,9 +115,9 @@ def _lock(here: Project) -> list[Ailment]:
     path = here.store.folder / state.WATCHDOG_LOCK
     if not path.exists() or files.lock_is_held(path):
         return []
-    wanted = here.store.about(state.WANTED)
+    wanted = here.store.noted(state.WANTED)
     if wanted:
-        what = f'{len(wanted)} agents are to be up, and no watchdog keeps them so'
+        what = f'{counted(len(wanted), "agent")} to be up, and no watchdog to keep it so'
         return [Ailment('no watchdog', what, 'run `up`')]
     return [Ailment('stale lock', f'{path}: nobody holds it', 'remove it', partial(os.unlink, path))]
 
@@ -107,6 +132,19 @@ def _stale_state(here: Project) -> list[Ailment]:
             partial(here.store.note, subject, name, None),
         )
         for subject in state.SUBJECTS
-        for name in here.store.about(subject)
+        for name in here.store.noted(subject)
         if name not in known
     ]
+
+
+def _torn_state(here: Project) -> list[Ailment]:
+    mend = partial(_mend, here)
+    return [
+        Ailment('torn state', f'{name}: cannot be read', 'write it anew, or forget what it held', mend)
+        for name in mending.torn(here)
+    ]
+
+
+def _mend(here: Project) -> None:
+    with here.store.acting():
+        mending.mend(here)

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from hack.common import files
 from hack.common.errors import UserError
 from hack.common.source import load_toml, suggest
+from hack.orchestrator import tables
+from hack.orchestrator.tables import NUMBER, TABLE, TABLES, TEXT, TEXTS, TRUTH
 
 VERSION: Final = 1
 # What drives a project, and where its program is in the project's folder. Without it, this toolkit's own is taken.
@@ -21,16 +23,9 @@ CONFIG: Final = 'agents.toml'
 _NAME: Final = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]*')
 _URL: Final = re.compile(r'[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:')
 _SECRET: Final = re.compile(r'[A-Z_][A-Z0-9_]*')
-_WORDS: Final = {str: 'a text', bool: 'true or false', int: 'a number', list: 'a list of texts', dict: 'a table'}
-_FLEET_KEYS: Final = {'version': int}
-_PROJECT_KEYS: Final = {
-    'name': str,
-    'location': str,
-    'harness': str,
-    'ref': str,
-    'enabled': bool,
-    'secrets': list,
-    'config': str,
+_PROJECT_KEYS: Final = dict.fromkeys(('name', 'location', 'harness', 'ref', 'config'), TEXT) | {
+    'enabled': TRUTH,
+    'secrets': TEXTS,
 }
 _REQUIRED: Final = ('name', 'location')
 
@@ -63,8 +58,7 @@ def load(path: Path) -> Fleet:
     """The registry; raises UserError with everything that is wrong with it, by table and key."""
     data = load_toml(str(path))
     found = _problems(data)
-    entries = [entry for entry in data.get('project', []) if isinstance(entry, dict)] if not found else []
-    projects = tuple(_project(path.parent, entry) for entry in entries)
+    projects = tuple(_project(path.parent, entry) for entry in data.get('project', [])) if not found else ()
     found += _shared_folders(projects)
     if found:
         raise UserError(f'{path}: {problem}' for problem in found)
@@ -120,38 +114,26 @@ def _disabled_name(path: Path, config: Path) -> str | None:
 
 
 def _problems(data: Mapping[str, Any]) -> list[str]:
-    known = ('fleet', 'project')
-    strange = [key for key in data if key not in known]
-    found = [f'unknown table {key!r}{_or(suggest(key, known), "remove it")}' for key in strange]
-    fleet, entries = data.get('fleet', {}), data.get('project', [])
-    if isinstance(fleet, dict):
-        found += _table('[fleet]', fleet, _FLEET_KEYS, ())
-        if (version := fleet.get('version', VERSION)) != VERSION:
+    found = tables.check('the top of the file', data, {'fleet': TABLE, 'project': TABLES})
+    if isinstance(fleet := data.get('fleet', {}), dict):
+        found += tables.check('[fleet]', fleet, {'version': NUMBER})
+        if tables.fits(version := fleet.get('version', VERSION), NUMBER) and version != VERSION:
             found.append(f'[fleet]: version {version!r} is not understood (write version = {VERSION})')
-    else:
-        found.append('fleet: is not a table (write [fleet])')
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return [*found, 'project: is not a list of tables (write [[project]])']
+    entries = tables.entries(data.get('project'))
     for number, entry in enumerate(entries, 1):
-        found += _entry(_where(number, entry), entry)
+        found += _entry(tables.entry('project', number, entry), entry)
     counted = Counter(entry['name'] for entry in entries if isinstance(entry.get('name'), str))
     return [*found, *(f'[[project]] {name!r}: is there {n} times (rename)' for name, n in counted.items() if n > 1)]
 
 
-def _where(number: int, entry: Mapping[str, Any]) -> str:
-    name = entry.get('name')
-    return f'[[project]] {name!r}' if isinstance(name, str) and name else f'[[project]] number {number}'
-
-
 def _entry(where: str, entry: Mapping[str, Any]) -> list[str]:
-    found = _table(where, entry, _PROJECT_KEYS, _REQUIRED)
-    sound = {key: value for key, value in entry.items() if _is(value, _PROJECT_KEYS.get(key, object))}
+    found = tables.check(where, entry, _PROJECT_KEYS, _REQUIRED)
+    sound = {key: value for key, value in entry.items() if tables.fits(value, _PROJECT_KEYS.get(key, ''))}
     name, harness, config = sound.get('name'), sound.get('harness', 'agent-orchestrator'), sound.get('config', '')
     if name is not None and not _NAME.fullmatch(name):
         found.append(f'{where}: name {name!r} is not made of letters, digits, - and _ (rename it)')
     if harness not in HARNESSES:
-        known = _or(suggest(harness, HARNESSES), f'known: {", ".join(HARNESSES)}')
-        found.append(f'{where}: harness {harness!r} is not known{known}')
+        found.append(f'{where}: harness {harness!r} is not known{tables.near(harness, HARNESSES)}')
     if 'location' in sound and not sound['location'].strip():
         found.append(f'{where}: location is empty (write a path or a git URL)')
     if config.startswith('/') or '..' in Path(config).parts:
@@ -160,26 +142,6 @@ def _entry(where: str, entry: Mapping[str, Any]) -> list[str]:
         if not _SECRET.fullmatch(secret):  # never shown: it may be the secret itself
             found.append(f'{where}: secrets has something that is no name of a variable (write names, never values)')
     return found
-
-
-def _table(where: str, table: Mapping[str, Any], keys: Mapping[str, type], required: tuple[str, ...]) -> list[str]:
-    found = [f'{where}: unknown key {key!r}{_or(suggest(key, keys), "remove it")}' for key in table if key not in keys]
-    for key, kind in keys.items():
-        if key in table and not _is(table[key], kind):
-            found.append(f'{where}: {key} is not {_WORDS[kind]} (mend it)')
-        elif key in required and key not in table:
-            found.append(f'{where}: {key} is missing (write {key} = …)')
-    return found
-
-
-def _is(value: Any, kind: type) -> bool:
-    if kind is list:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
-
-
-def _or(suggestion: str, otherwise: str) -> str:
-    return suggestion or f' ({otherwise})'
 
 
 def _project(folder: Path, entry: Mapping[str, Any]) -> Project:

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from hack.orchestrator import state
 from hack.orchestrator.model import Config
 from hack.orchestrator.sightings import Project
 
 _MOST: Final = 50  # commits looked back
 _SECONDS: Final = 5.0
-_RECORD: Final = 'handoff.json'
 
 
 def woken(config: Config, subject: str) -> list[str]:
@@ -46,9 +46,9 @@ class Watch:
         if not here.config.loop.handoff or not self._has_moved(here):
             return []
         commits = list(_log(here))
-        last = (here.store.read(_RECORD) or {}).get('commit')
+        last = (here.store.read(state.HANDOFF) or {}).get('commit')
         if commits and commits[0][0] != last:
-            here.store.write(_RECORD, {'commit': commits[0][0]})
+            here.store.write(state.HANDOFF, {'commit': commits[0][0]})
         if last is None:
             return []  # what was committed before anybody looked is history
         known = [commit for commit, _ in commits]

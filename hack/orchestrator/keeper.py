@@ -8,13 +8,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.orchestrator import handoffs, kickoff, limits, phases, sightings, state, supervisor, watchdog
+from hack.orchestrator import handoffs, kickoff, limits, mending, phases, sightings, state, supervisor, watchdog
 from hack.orchestrator.model import SERVICE, WATCHDOG, Agent, Standing
 from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Pane, RefusedError
@@ -44,9 +44,9 @@ def hold_lock(here: Project, wait: bool) -> int | None:
 class Keeper:
     """One watchdog; `tick` is all it does."""
 
-    def __init__(self, here: Project) -> None:
+    def __init__(self, here: Project, read_at: Sequence[tuple[int, int, int]]) -> None:
         self._here = here
-        self._read_at = _signature(here)
+        self._read_at = read_at  # the signature of the files as they were read
         self._past: dict[str, Past] = {}
         self._wanted: dict[str, dict[str, Any]] = {}
         self._wanted_at = -1
@@ -58,6 +58,7 @@ class Keeper:
         self._handoffs = handoffs.Watch(here)
         self._stamps: dict[str, tuple[Any, Any]] = {}  # of the wanted record that `_past` belongs to
         self._standing = Standing()
+        self._judged_by: tuple[object, object, object] = (None, None, None)  # what all were judged by last
         self._pings = False  # kickoffs are to be typed
         self._woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._woken, select.POLLIN)
@@ -80,7 +81,7 @@ class Keeper:
     def _guarded(self, heavy: bool, signals: bool) -> None:
         """A tick; what goes wrong with it is said, and the next one tries again."""
         try:
-            self.tick(heavy, signals)
+            self._tick_or_mend(heavy, signals)
         except HungError as hung:
             self.say(f'{hung}: nothing is healed')
         except UserError as error:
@@ -94,6 +95,25 @@ class Keeper:
 
             self.say(traceback.format_exc())
 
+    def _tick_or_mend(self, heavy: bool, signals: bool) -> None:
+        try:
+            if signals and mending.torn(self._here):
+                self._mend()
+            self.tick(heavy, signals)
+        except state.TornError:
+            if not self._mend():
+                raise
+            self.tick(heavy, signals)
+
+    def _mend(self) -> list[str]:
+        """What it took to make the state folder readable."""
+        with self._here.store.acting():
+            mended = mending.mend(self._here)
+        for line in mended:
+            self.say(line)
+        self._wanted_at = -1
+        return mended
+
     def tick(self, heavy: bool, signals: bool) -> None:
         """Look once, decide on each agent, act; raises HungError, UserError, OSError."""
         self._reread()
@@ -105,10 +125,11 @@ class Keeper:
             self._advance()
         self._read_wanted()
         self._standing = here.store.standing(here.config)
-        watched = [agent for agent in here.config.agents if agent.name in self._wanted and agent.enabled]
+        watched = self._due(panes, signals)
         screens = self._screens(watched, panes) if signals else {}
         self._type_kickoffs(panes)
         verdicts = self._judge(watched, panes, screens, signals)
+        self._judged_by = self._here, self._wanted, self._standing
         self._act(verdicts, panes)
         if signals:
             self._wake_others(panes)
@@ -134,14 +155,24 @@ class Keeper:
         self.say(f'{old.path}: read anew')
         self._here = new
         self._read_at = _signature(new)
+        new.store.write(state.IN_FORCE, {'tables': new.config.tables})
 
     def _read_wanted(self) -> None:
         """Who is to be up; read again only when the folder has changed."""
         at = os.stat(self._here.store.folder).st_mtime_ns
         if at != self._wanted_at:
             self._wanted = self._here.store.about(state.WANTED)
+            self._pings = bool(self._here.store.noted(state.PING))
             # What is written within the same tick of the file system's clock would not show.
             self._wanted_at = at if time.time_ns() - at > 50_000_000 else -1
+
+    def _due(self, panes: Mapping[str, Pane], signals: bool) -> list[Agent]:
+        """The agents to be judged: all that are to be up, but for those of which nothing can have changed."""
+        watched = [agent for agent in self._here.config.agents if agent.name in self._wanted and agent.enabled]
+        here, wanted, standing = self._judged_by
+        if signals or here is not self._here or wanted is not self._wanted or standing != self._standing:
+            return watched
+        return [one for one in watched if not (_is_up(panes.get(one.name)) and self._past[one.name].is_calm)]
 
     def _screens(self, watched: Iterable[Agent], panes: Mapping[str, Pane]) -> dict[str, str]:
         asked = [panes[agent.name] for agent in watched if agent.name in panes and _is_looked_at(agent)]
@@ -298,9 +329,7 @@ class Keeper:
     def _type_kickoffs(self, panes: Mapping[str, Pane]) -> None:
         """Type what waits to be typed, once its program listens."""
         store = self._here.store
-        pings = store.about(state.PING) if any(name.startswith(state.PING) for name in store.names()) else {}
-        self._pings = bool(pings)
-        for name, ping in pings.items():
+        for name, ping in store.about(state.PING).items() if self._pings else ():
             agent, pane = self._here.config.agent(name), panes.get(name)
             if agent and agent.backend and pane and not pane.dead:
                 text = self._here.tmux.screens([pane]).get(pane.session, '')
@@ -369,6 +398,7 @@ class Keeper:
 def run(here: Project, standby: bool) -> int:
     """Be the watchdog; raises UserError where there is one already, unless we are to stand by until it ends."""
     supervisor.ensure_ready(here)
+    read_at = _signature(here)  # one that stands by does so for long: it looks again before it watches
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the server that we are to bring back takes our terminal with it
     signal.signal(signal.SIGUSR1, lambda *_: None)  # before the lock, by which we are found and woken
     lock = hold_lock(here, standby)
@@ -377,7 +407,7 @@ def run(here: Project, standby: bool) -> int:
             f'{here.config.path}: a watchdog runs already, pid {supervisor.watchdog_pid(here)} (see status)'
         )
     signal.signal(signal.SIGTERM, _stop)
-    Keeper(here).run()
+    Keeper(here, read_at).run()
     return 0
 
 

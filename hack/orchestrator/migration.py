@@ -75,7 +75,10 @@ def _look(config: Config, with_state: bool) -> tuple[Standing, Mapping[str, Sigh
     from hack.orchestrator import sightings
 
     here = sightings.project(config, os.environ)
-    return here.store.standing(config), sightings.sightings(here) if with_state else {}
+    seen = sightings.survey(here) if with_state else sightings.Survey({})
+    if seen.problems:
+        raise UserError(seen.problems)
+    return here.store.standing(config), seen.agents
 
 
 def _parity(asked: argparse.Namespace) -> int:
@@ -93,11 +96,10 @@ def _parity(asked: argparse.Namespace) -> int:
 
 
 def _view(config: Config, with_state: bool) -> 'parity.View':
-    from hack.common.source import load_toml
     from hack.orchestrator import parity
 
     standing, sightings = _look(config, with_state)
-    phases = load_toml(str(config.path)).get('loop', {}).get('phases', [])
+    phases = config.tables.get('loop', {}).get('phases', [])
     return parity.View(config, phases, standing, sightings if with_state else None)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 KINDS: Final = ('persistent', 'loop', 'task')  # lives; works through the phases; runs once
 SERVICE: Final = 'service'  # no model; kept up like the rest
@@ -85,6 +85,7 @@ class Config(NamedTuple):
     agents: tuple[Agent, ...] = ()  # as in the file: agents, services, and the watchdog last
     loop: Loop = Loop()
     sources: tuple[Path, ...] = ()  # all files it was read from
+    tables: Mapping[str, Any] = {}  # the file itself, as TOML has it
 
     @property
     def state_dir(self) -> Path:

@@ -3,9 +3,9 @@
 from hack.orchestrator.model import Agent, Config, Phase, Standing
 
 
-def current(config: Config, standing: Standing) -> Phase | None:
-    """The phase in force; None where the project has none."""
-    return config.loop.phases[standing.at] if config.loop.phases else None
+def current(config: Config, standing: Standing | None) -> Phase | None:
+    """The phase in force; None where the project has none, or nobody knows."""
+    return config.loop.phases[standing.at] if config.loop.phases and standing else None
 
 
 def after(config: Config, standing: Standing) -> Standing:
@@ -19,11 +19,11 @@ def model(agent: Agent, phase: Phase | None) -> str:
     return phase.models.get(agent.role, agent.model) if phase and agent.role else agent.model
 
 
-def title(config: Config, standing: Standing) -> str:
+def title(config: Config, standing: Standing | None) -> str:
     """The line that opens the status."""
     phase = current(config, standing)
-    if phase is None:
-        return 'phase: -'
+    if phase is None or standing is None:
+        return 'phase: -' if standing else 'phase: unknown'
     progress = 'complete' if standing.complete else 'in progress'
     plan = phase.plan.rpartition('/')[2]
     return f'phase: {phase.id} [{standing.at + 1}/{len(config.loop.phases)}] plan={plan} ({progress})'

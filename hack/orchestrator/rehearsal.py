@@ -19,7 +19,6 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import Exit, UserError
-from hack.common.source import load_toml
 from hack.orchestrator import agents, baseline, boot, cutover, fleet, scratch
 from hack.orchestrator.model import Config
 
@@ -136,7 +135,7 @@ def _place(tree: Path, path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def _harmless(tree: Path, config: Config) -> str:
     """The config as TOML, with demo agents, services that sleep, a socket of its own, and paths below the tree."""
-    said = _below(tree, load_toml(str(config.path)))
+    said = _below(tree, config.tables)
     said.pop('backend', None)
     said['defaults'] |= {'backend': 'demo', 'socket': ''}
     for agent in said.get('agent', ()):
@@ -149,7 +148,7 @@ def _harmless(tree: Path, config: Config) -> str:
 
 
 def _below(tree: Path, value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _below(tree, item) for key, item in value.items()}
     if isinstance(value, list):
         return [_below(tree, item) for item in value]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Keep the agents of a project up, phase by phase: see --help."""
 
+import os
 import sys
 from os.path import abspath, dirname
 
@@ -14,4 +15,4 @@ if __name__ == '__main__':
     from hack.common.errors import run_main
     from hack.orchestrator.cli import main
 
-    raise SystemExit(run_main(main, sys.argv[1:]))
+    os._exit(run_main(main, sys.argv[1:]))  # all is written: to tidy up would take as long again as to look

@@ -2,17 +2,22 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hack.common.errors import UserError
 from hack.orchestrator import agents, state, tmux
 from hack.orchestrator.model import Agent, Config, Sighting, State
 from hack.orchestrator.state import Store
 from hack.orchestrator.tmux import HungError, Pane, Tmux
 
 MARKER: Final = 'AGENT_SLOT'  # in the environment of an agent and of all that it starts
+_CONFIG: Final = 'AGENT_CONFIG'  # likewise: what it was started by,
+_STATE: Final = 'AGENT_STATE'  # and where that is kept
 _LONGEST_SOCKET: Final = 100  # bytes; the kernel takes 107
+_SHOWN: Final = (state.BACKOFF, state.LIMITED, state.STALLED, state.OVERRIDE)
+_UNREADABLE: Final = 'state unreadable'
 
 
 class Project(NamedTuple):
@@ -33,14 +38,53 @@ class Project(NamedTuple):
     def marker(self, name: str) -> str:
         return f'{MARKER}={self.slot(name)}'
 
+    def marks(self, name: str) -> dict[str, str]:
+        """What the environment of an agent says of it."""
+        config = self.config
+        return {MARKER: self.slot(name), _CONFIG: os.path.realpath(config.path), _STATE: str(config.state_dir)}
+
+
+class Survey(NamedTuple):
+    """How all agents are, by name, and what could not be read of it."""
+
+    agents: dict[str, Sighting]
+    problems: tuple[str, ...] = ()
+
 
 def load(path: Path, environment: Mapping[str, str]) -> Project:
     """The project as it is in force: with the one-run overrides that its agents were started with."""
-    here = project(agents.load(path, environment), environment)
-    given = {
-        name: value for one in here.store.about(state.OVERRIDE).values() for name, value in one['environment'].items()
-    }
-    return project(agents.load(path, {**given, **environment}), environment) if given else here
+    return _overridden(lambda given: agents.load(path, given), environment)
+
+
+def load_or_recall(path: Path, environment: Mapping[str, str]) -> tuple[Project, tuple[str, ...]]:
+    """As load; where that cannot be: what runs by the last good version of the file, and what is wrong with this one.
+
+    Raises UserError where nothing runs by it.
+    """
+    try:
+        return load(path, environment), ()
+    except UserError as error:
+        folder = _state_of_what_runs(path)
+        record = Store(folder).read(state.IN_FORCE) if folder else None
+        if record is None:
+            raise
+        here = _overridden(lambda given: agents.recall(path, record['tables'], given), environment)
+        return here, (*error.problems, f'{path}: going by the last good version, by which agents run')
+
+
+def _overridden(read: Callable[[Mapping[str, str]], Config], environment: Mapping[str, str]) -> Project:
+    here = project(read(environment), environment)
+    known = here.store.about(state.OVERRIDE, unreadable={})  # status tells of those
+    given = {name: value for one in known.values() for name, value in one['environment'].items()}
+    return project(read({**given, **environment}), environment) if given else here
+
+
+def _state_of_what_runs(path: Path) -> Path | None:
+    """The state folder of what was started by a configuration, told by the environment of its processes."""
+    from hack.common import process
+
+    running = process.marked(f'{_CONFIG}={os.path.realpath(path)}')
+    return next((Path(said) for one in running if (said := process.value_of(one.pid, _STATE))), None)
 
 
 def project(config: Config, given: Mapping[str, str]) -> Project:
@@ -83,15 +127,21 @@ def server_lives(here: Project) -> bool:
     return its is not None and its.started == record.get('started') and its.state not in 'ZX'
 
 
-def sightings(here: Project, now: float | None = None) -> dict[str, Sighting]:
-    """What status shows of each agent."""
+def survey(here: Project, now: float | None = None) -> Survey:
+    """What status shows of each agent; what cannot be read is told, and the rest shown as ever."""
     now = time.time() if now is None else now
+    unreadable: dict[str, list[str]] = {}
     try:
         panes: dict[str, Pane] | None = look(here)
     except HungError:
         panes = None
-    known = {subject: here.store.about(subject) for subject in (state.BACKOFF, state.LIMITED, state.STALLED)}
-    return {agent.name: _sighting(here.config, agent, panes, known, now) for agent in here.config.agents}
+    except state.TornError as torn:
+        panes, unreadable[''] = None, list(torn.problems)
+    known = {subject: here.store.about(subject, unreadable) for subject in _SHOWN}
+    seen = {agent.name: _sighting(here.config, agent, panes, known, now) for agent in here.config.agents}
+    for name in seen.keys() & unreadable.keys():
+        seen[name] = seen[name]._replace(notes=(*seen[name].notes, _UNREADABLE))
+    return Survey(seen, tuple(problem for name in sorted(unreadable) for problem in unreadable[name]))
 
 
 def _sighting(

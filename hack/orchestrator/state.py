@@ -20,14 +20,21 @@ PING: Final = 'ping'  # its kickoff is still to be typed
 OVERRIDE: Final = 'override'  # what this run of it has of the environment of its `up`
 SUBJECTS: Final = (WANTED, OVERRIDE, BACKOFF, LIMITED, STALLED, DONE, PING)
 SERVER: Final = 'server.json'
+HANDOFF: Final = 'handoff.json'  # the last commit that was looked at
+IN_FORCE: Final = 'in-force.json'  # the tables of the last good configuration
 WATCHDOG_LOCK: Final = 'watchdog.lock'
+RECORDS: Final = (SERVER, HANDOFF, IN_FORCE)
 _NUMBERS: Final = ('started', 'cleared', 'crashes', 'retry_at', 'until')  # wherever they stand
-_PHASE: Final = 'phase-idx'
+PHASE: Final = 'phase-idx'
 _COMPLETE: Final = 'SEQUENCE-COMPLETE'
 
 
+class TornError(UserError):
+    """A file holds nothing of ours: it was cut off, or somebody else wrote to it."""
+
+
 class Store(NamedTuple):
-    """The state folder; reading raises UserError for a file that this version cannot understand."""
+    """The state folder; reading raises TornError, or UserError for a file that this version cannot understand."""
 
     folder: Path
 
@@ -64,12 +71,25 @@ class Store(NamedTuple):
         with suppress(FileNotFoundError):
             (self.folder / name).unlink()
 
-    def about(self, subject: str) -> dict[str, dict[str, Any]]:
-        """All that is remembered of a subject, by agent."""
+    def noted(self, subject: str) -> list[str]:
+        """The agents of which something is remembered."""
         start, end = f'{subject}-', '.json'
-        found = ((name[len(start) : -len(end)], name) for name in sorted(self.names()) if name.startswith(start))
-        told = {agent: self.read(name) for agent, name in found if name.endswith(end)}
-        return {agent: value for agent, value in told.items() if value is not None}
+        known = (name for name in self.names() if name.startswith(start) and name.endswith(end))
+        return sorted(name[len(start) : -len(end)] for name in known)
+
+    def about(self, subject: str, unreadable: dict[str, list[str]] | None = None) -> dict[str, dict[str, Any]]:
+        """All that is remembered of a subject, by agent; what cannot be read is raised, or told in `unreadable`."""
+        told: dict[str, dict[str, Any]] = {}
+        for agent in self.noted(subject):
+            try:
+                value = self.read(f'{subject}-{agent}.json')
+            except UserError as error:
+                if unreadable is None:
+                    raise
+                unreadable.setdefault(agent, []).extend(error.problems)
+            else:
+                told |= {agent: value} if value is not None else {}
+        return told
 
     def note(self, subject: str, agent: str, value: Mapping[str, Any] | None) -> None:
         """Remember the value; None forgets."""
@@ -81,18 +101,21 @@ class Store(NamedTuple):
 
     def standing(self, config: Config) -> Standing:
         """Where the project is in its phases; the first one where nothing is recorded."""
-        path, count = self.folder / _PHASE, len(config.loop.phases)
+        path, count = self.folder / PHASE, len(config.loop.phases)
         try:
             text = path.read_text().strip()
         except FileNotFoundError:
             return Standing()
         except UnicodeDecodeError:
-            raise UserError(f'{path}: is no text (run `phase set N`)') from None
+            raise TornError(f'{path}: is no text (run `phase set N`)') from None
         if not text.isdecimal():
-            raise UserError(f'{path}: {text!r} is no number (run `phase set N`)')
+            raise TornError(f'{path}: {text!r} is no number (run `phase set N`)')
         if count and int(text) >= count:
             raise UserError(f'{path}: phase {int(text) + 1}, where {config.path} has {count} (run `phase set N`)')
-        return Standing(int(text), (self.folder / _COMPLETE).exists()) if count else Standing()
+        return Standing(int(text), self.is_complete()) if count else Standing()
+
+    def is_complete(self) -> bool:
+        return (self.folder / _COMPLETE).exists()
 
     def stand(self, standing: Standing) -> None:
         """Record where the project is; what stands there is complete only once the file of that name is there."""
@@ -100,7 +123,7 @@ class Store(NamedTuple):
 
         if not standing.complete:
             self.remove(_COMPLETE)
-        files.write_atomic(self.folder / _PHASE, f'{standing.at}\n')
+        files.write_atomic(self.folder / PHASE, f'{standing.at}\n')
         if standing.complete:
             files.write_atomic(self.folder / _COMPLETE, f'{files.utc_now()}\n')
 
@@ -124,11 +147,14 @@ def _checked(path: Path, data: bytes) -> dict[str, Any]:
         value = json.loads(data)
         version = value['version']
     except (ValueError, TypeError, KeyError):
-        raise UserError(f'{path}: is not a state file of ours (remove it)') from None
+        raise TornError(f'{path}: is not a state file of ours (doctor --fix puts it right)') from None
     if not isinstance(version, int) or version > VERSION:
         what = f'version {version} is from the future, this is {VERSION}'
         raise UserError(f'{path}: {what} (use the toolkit that wrote it, or remove it)')
     for key in _NUMBERS:
         if not isinstance(value.get(key, 0), int | float) and (key, value[key]) != ('until', None):
-            raise UserError(f'{path}: {key} is {value[key]!r}, which is no number (remove the file)')
+            raise TornError(f'{path}: {key} is {value[key]!r}, which is no number (doctor --fix puts it right)')
+    given = value.get('environment', {})
+    if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
+        raise TornError(f'{path}: environment holds what is no text (doctor --fix puts it right)')
     return dict(value)

@@ -9,7 +9,9 @@ from hack.orchestrator.model import SERVICE, Agent, Config, Sighting, Standing, 
 STOPPED = Sighting(State.STOPPED)
 
 
-def lines(config: Config, sightings: Mapping[str, Sighting], standing: Standing, with_state: bool = True) -> list[str]:
+def lines(
+    config: Config, sightings: Mapping[str, Sighting], standing: Standing | None, with_state: bool = True
+) -> list[str]:
     """The phase, then one row an agent in the order of the file; who is not among the sightings is stopped."""
     rows = [_cells(config, agent, standing) for agent in config.agents]
     if with_state:
@@ -25,7 +27,7 @@ def state(sighting: Sighting) -> str:
 
 
 def as_json(
-    config: Config, sightings: Mapping[str, Sighting], standing: Standing, with_state: bool = True
+    config: Config, sightings: Mapping[str, Sighting], standing: Standing | None, with_state: bool = True
 ) -> dict[str, Any]:
     """The same for programs: `phase` is null where there is none."""
     phase = phases.current(config, standing)
@@ -33,18 +35,22 @@ def as_json(
     agents = [dict(zip(keys, _cells(config, agent, standing), strict=True)) for agent in config.agents]
     if with_state:
         agents = [{**row, 'state': state(sightings.get(row['name'], STOPPED))} for row in agents]
-    told = phase and {
-        'id': phase.id,
-        'number': standing.at + 1,
-        'of': len(config.loop.phases),
-        'plan': phase.plan,
-        'status': phase.status,
-        'complete': standing.complete,
-    }
+    told = (
+        phase
+        and standing
+        and {
+            'id': phase.id,
+            'number': standing.at + 1,
+            'of': len(config.loop.phases),
+            'plan': phase.plan,
+            'status': phase.status,
+            'complete': standing.complete,
+        }
+    )
     return {'phase': told, 'agents': agents}
 
 
-def _cells(config: Config, agent: Agent, standing: Standing) -> tuple[str, ...]:
+def _cells(config: Config, agent: Agent, standing: Standing | None) -> tuple[str, ...]:
     if agent.kind == SERVICE or agent.backend is None:
         return agent.name, agent.kind, '-', '-', '-'
     model = phases.model(agent, phases.current(config, standing))

@@ -14,7 +14,7 @@ from hack.common.errors import UserError
 from hack.orchestrator import kickoff, launch, phases, sightings, state
 from hack.orchestrator.launch import Conversation
 from hack.orchestrator.model import WATCHDOG, Agent, Config, Phase, Standing
-from hack.orchestrator.sightings import MARKER, Project
+from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Launch, Pane
 
 ENTRY: Final = Path(__file__).resolve().with_name('run_agents.py')
@@ -94,6 +94,11 @@ def processes(here: Project, names: Iterable[str]) -> list[process.Process]:
     return [one for one in found if one.pid not in ours]
 
 
+def watchdogs(here: Project) -> list[process.Process]:
+    """The one that watches and the one that stands by, marked; not what they are just starting, which is their copy."""
+    return [one for one in processes(here, [WATCHDOG]) if one.pid == one.group and not one.is_copy]
+
+
 def _ancestry() -> set[int]:
     pids: set[int] = set()
     pid = os.getpid()
@@ -157,19 +162,19 @@ def _launch(here: Project, agent: Agent, pane: Pane | None, standing: Standing, 
     if agent.name == WATCHDOG:
         # Deaf to the hangup of a dying server from its first moment on, not only once it can say so itself.
         command = ['sh', '-c', 'trap "" HUP; exec "$@"', 'sh', *watchdog_command(here.config)]
-        return Launch(session, command, here.config.project_dir, _marks(here, agent), _id(pane))
+        return Launch(session, command, here.config.project_dir, here.marks(agent.name), _id(pane))
     phase = phases.current(here.config, standing)
     conversation = _conversation(here, agent, resume)
     text = launch.GO_ON if conversation.resumed else kickoff.render(here.config, phase, agent)
     path = _kickoff_file(here, agent, text)
     command = launch.command(agent, phases.model(agent, phase), path, conversation)
-    here.store.note(state.WANTED, agent.name, _wanted(agent, phase))
+    here.store.note(state.WANTED, agent.name, wanted(agent, phase))
     pings = path is not None and agent.backend is not None and agent.backend.prompt_delivery == 'ping'
     here.store.note(state.PING, agent.name, {'kickoff': str(path)} if pings else None)
-    return Launch(session, command, here.config.project_dir, _marks(here, agent), _id(pane))
+    return Launch(session, command, here.config.project_dir, here.marks(agent.name), _id(pane))
 
 
-def _wanted(agent: Agent, phase: Phase | None) -> dict[str, object]:
+def wanted(agent: Agent, phase: Phase | None) -> dict[str, object]:
     """What is remembered of an agent that is up: what it was started for."""
     return {
         'started': time.time(),
@@ -181,10 +186,6 @@ def overrides(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """The one-run overrides of an agent, as the environment has them."""
     known = [f'AGENT_{key}_{spelt}' for key in ('MODEL', 'BACKEND') for spelt in (name, name.replace('-', '_'))]
     return {variable: environment[variable] for variable in known if environment.get(variable)}
-
-
-def _marks(here: Project, agent: Agent) -> dict[str, str]:
-    return {MARKER: here.slot(agent.name)}
 
 
 def _id(pane: Pane | None) -> str:
@@ -257,7 +258,7 @@ def start_standby(here: Project) -> int:
 
     return subprocess.Popen(
         watchdog_command(here.config),
-        env={**here.environment, MARKER: here.slot(WATCHDOG)},
+        env={**here.environment, **here.marks(WATCHDOG)},
         start_new_session=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -338,6 +339,7 @@ def up(here: Project, names: Sequence[str], say: Callable[[str], None], resume_p
     agents = chosen(here.config, names)
     with here.store.acting():
         panes = look(here)
+        here.store.write(state.IN_FORCE, {'tables': here.config.tables})
         due = [agent for agent in agents if agent.name not in panes or panes[agent.name].dead]
         if not names:
             done = here.store.about(state.DONE)
@@ -397,13 +399,13 @@ def down(here: Project, names: Sequence[str]) -> list[str]:
     with here.store.acting():
         panes = look(here)
         ours = [agent.name for agent in here.config.agents]
-        remembered = here.store.about(state.WANTED)
+        remembered = here.store.noted(state.WANTED)
         # On a server of our own, every session with our prefix is ours; on the user's, only those we started.
         extra = [name for name in panes if name not in ours and (here.tmux.own or name in remembered)]
         chosen_names = list(names) or [WATCHDOG, *(name for name in ours if name != WATCHDOG), *extra]
         problems = end(here, chosen_names, panes)
         if not names:
-            for name in here.store.about(state.DONE):
+            for name in here.store.noted(state.DONE):
                 here.store.note(state.DONE, name, None)
             here.store.remove(state.WATCHDOG_LOCK)
     wake_watchdog(here)

@@ -46,6 +46,11 @@ class Past(NamedTuple):
     limited_until: float | None = None
     probed: bool = False
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether time alone changes nothing for one that runs."""
+        return not self.crashes and not self.judged and self.limited_until is None
+
 
 class Verdict(NamedTuple):
     past: Past

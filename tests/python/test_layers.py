@@ -124,6 +124,7 @@ LAYERS = {
         'run_scenarios',
     ),
     'orchestrator': (
+        'tables',
         'model',
         'backends',
         'phases',
@@ -143,6 +144,7 @@ LAYERS = {
         'launch',
         'sightings',
         'supervisor',
+        'mending',
         'handoffs',
         'keeper',
         'logs',

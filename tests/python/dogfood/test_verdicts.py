@@ -198,12 +198,11 @@ NOT_FOUND = Judgement(
         (seen(notes=[Note('command-not-found', 'shop')]), None),
         (seen(notes=[Note('command-not-found', 'shop'), Note('command-not-found', 'frob')]), NOT_FOUND),
         # a pipeline that was closed early
-        (seen(status=141, findings=[EXIT], piped=True), SIGPIPE),
-        (seen(End.SIGNALLED, 141, findings=[EXIT], piped=True), SIGPIPE),
-        (seen(status=141, findings=[EXIT], piped=False), FAILED),
-        (seen(status=139, findings=[EXIT], piped=True), FAILED),
-        (seen(status=141, piped=True), None),
-        (seen(End.TIMED_OUT, None, findings=[EXIT], piped=True), LATE),
+        (seen(status=141, findings=[EXIT], closed_early='exit 141, SIGPIPE'), SIGPIPE),
+        (seen(End.SIGNALLED, 141, findings=[EXIT], closed_early='exit 141, SIGPIPE'), SIGPIPE),
+        (seen(status=141, findings=[EXIT]), FAILED),
+        (seen(status=141, closed_early='exit 141, SIGPIPE'), None),
+        (seen(End.TIMED_OUT, None, findings=[EXIT], closed_early='exit 141, SIGPIPE'), LATE),
     ],
 )  # fmt: skip
 def test_of_step(step: StepSeen, wanted: Judgement | None) -> None:
@@ -224,7 +223,7 @@ def test_of_step_where_everything_is_required(note: Note, wanted: Judgement | No
 
 def test_a_step_without_a_text_takes_the_defaults() -> None:
     step = StepSeen(1, End.EXITED, 0, 0.1, 1.0)
-    assert step[5:] == ((), (), '', False, None)
+    assert step[5:] == ((), (), '', '', None)
 
 
 # -- probes and invariants -------------------------------------------------------------------------

@@ -53,8 +53,10 @@ class Life(NamedTuple):
         return self.panes()[name].pid
 
     def alive(self, name: str) -> list[int]:
-        """All processes of an agent, of whatever incarnation."""
-        return sorted(one.pid for one in supervisor.processes(self.there.project, [name]))
+        """All processes of an agent, of whatever incarnation; of the watchdog not what it is just starting."""
+        here = self.there.project
+        found = supervisor.watchdogs(here) if name == 'watchdog' else supervisor.processes(here, [name])
+        return sorted(one.pid for one in found)
 
     def server(self) -> int:
         (one,) = supervisor.servers(self.there.project)

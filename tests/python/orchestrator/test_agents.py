@@ -66,10 +66,10 @@ def test_an_override_by_an_unknown_backend_is_refused(tmp_path: Path) -> None:
 def test_all_problems_are_told_at_once_by_table_and_key(tmp_path: Path) -> None:
     bad = PAIR.replace('watch = ', 'wacth = ').replace('log_dir = ".ao"\n', '').replace('kind = "task"', 'kind = 3')
     assert problems(tmp_path, bad + '[wachdog]\n') == [
-        "the top of the file: unknown table or key 'wachdog' (did you mean 'watchdog'?)",
+        "the top of the file: unknown key 'wachdog' (did you mean 'watchdog'?)",
         '[defaults]: log_dir is missing (write log_dir = …)',
         "[[agent]] 'builder': unknown key 'wacth' (did you mean 'watch'?)",
-        "[[agent]] 'wrap-up': kind is 3 (it must be a text)",
+        "[[agent]] 'wrap-up': kind is a number (it must be a text)",
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_prefix_that_means_something_to_tmux_is_refused(tmp_path: Path, prefix
             "[[agent]] 'watchdog': is the name of the watchdog, which is always there (rename)",
         ),
         ('builder = "opus"', 'bulder = "opus"', "no agent has the role 'bulder' (did you mean 'builder'?)"),
-        ('builder = "opus"', 'builder = 1', 'models: builder is 1 (it must be a text)'),
+        ('builder = "opus"', 'builder = 1', 'models: builder is a number (it must be a text)'),
         ('plan-two.md', 'plan-tow.md', "[[loop.phases]] 'two': plan: there is no "),
         ('id = "two"', 'id = "one"', "[[loop.phases]] 'one': is there 2 times (rename)"),
         ('"heal+stall"', '"heal+stal"', "watch is 'heal+stal' (did you mean 'heal+stall'?)"),

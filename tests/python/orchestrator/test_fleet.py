@@ -139,15 +139,15 @@ version = true
     assert raised.value.problems == tuple(
         f'{path}: {problem}'
         for problem in (
-            "unknown table 'flet' (did you mean 'fleet'?)",
+            "the top of the file: unknown key 'flet' (did you mean 'fleet'?)",
             '[fleet]: version 2 is not understood (write version = 1)',
             "[[project]] 'one': unknown key 'locaton' (did you mean 'location'?)",
             "[[project]] 'one': location is missing (write location = …)",
-            "[[project]] 'one': enabled is not true or false (mend it)",
+            "[[project]] 'one': enabled is a text (it must be true or false)",
             "[[project]] 'one': harness 'agent-orchestator' is not known (did you mean 'agent-orchestrator'?)",
             "[[project]] 'one': config '../../etc/agents.toml' leaves the project (write a path below its folder)",
             "[[project]] 'one': secrets has something that is no name of a variable (write names, never values)",
-            "[[project]] 'a.b': unknown key 'version' (remove it)",
+            "[[project]] 'a.b': unknown key 'version' (known: name, location, harness, ref, config, enabled, secrets)",
             "[[project]] 'a.b': name 'a.b' is not made of letters, digits, - and _ (rename it)",
             "[[project]] 'a.b': location is empty (write a path or a git URL)",
             "[[project]] 'one': is there 2 times (rename)",
@@ -158,10 +158,10 @@ version = true
 @pytest.mark.parametrize(
     ('text', 'problem'),
     [
-        ('project = 1', 'project: is not a list of tables (write [[project]])'),
-        ('fleet = 1', 'fleet: is not a table (write [fleet])'),
+        ('project = 1', 'the top of the file: project is a number (it must be a list of tables)'),
+        ('fleet = 1', 'the top of the file: fleet is a number (it must be a table)'),
         ('[[project]]\n', '[[project]] number 1: name is missing (write name = …)'),
-        ('[fleet]\nversion = true', '[fleet]: version is not a number (mend it)'),
+        ('[fleet]\nversion = true', '[fleet]: version is true or false (it must be a number)'),
     ],
 )
 def test_what_is_no_registry_is_refused(tmp_path: Path, text: str, problem: str) -> None:

@@ -151,8 +151,8 @@ def test_a_state_file_with_other_things_in_it_is_told_in_one_line(
     state = two.folder / 's/state'
     state.mkdir(parents=True)
     (state / name).write_bytes(holds)
-    status, _, err = two.verb('status')
-    assert (status, err.count('\n')) == (2, 1)
+    status, out, err = two.verb('status')
+    assert (status, err.count('\n'), out.count('stopped')) == (3, 1, 3)
     assert f'{name}: {problem}' in err
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.common import files
+from hack.common import files, process
 from hack.orchestrator import supervisor
 from tests.python.orchestrator.lives import STUBBORN, TWO, Life, eventually, kill, life
 
@@ -141,6 +141,18 @@ def test_doctor_names_and_ends_an_orphan(up: Life) -> None:
         stray.kill()
         stray.wait()
     assert up.verb('doctor')[:2] == (0, 'well\n')
+
+
+def test_what_a_watchdog_outside_its_session_starts_is_no_orphan(up: Life) -> None:
+    marker = up.there.project.marker('watchdog').partition('=')
+    script = 'import subprocess; subprocess.run(["sleep", "60"])'
+    watchdog = subprocess.Popen([sys.executable, '-c', script, '--standby'], env={**os.environ, marker[0]: marker[2]})
+    try:
+        eventually(lambda: any(one.name == 'sleep' for one in process.descendants(watchdog.pid)))
+        assert up.verb('doctor')[:2] == (0, 'well\n')
+    finally:
+        kill(*(one.pid for one in process.descendants(watchdog.pid)), watchdog.pid)
+        watchdog.wait()
 
 
 def test_selftest_leaves_nothing(tmp_path: Path) -> None:
