@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import files, limits
+from hack.common import files, limits, machine
+from hack.common.machine import Memory
 from hack.common.process import PATIENCE, Captured, End, Ran, Scan, Supervisor, which
-from hack.dogfood import machine, masks, oracles, verdicts, workspace
-from hack.dogfood.machine import Memory
+from hack.dogfood import masks, oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
 from hack.dogfood.sandbox import Sandbox
@@ -426,7 +426,8 @@ def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
         if why := shell.sandbox.ended():
             return why
         folders.append(shell.sandbox.seen('/tmp'))
-    return machine.trouble(ran, folders, shell.memory, _own_name(shell))
+    said = b''.join((*ran.out.parts(), *ran.err.parts()))
+    return machine.trouble(ran.status, said, folders, shell.memory, _own_name(shell))
 
 
 # -- what was seen ---------------------------------------------------------------------------

@@ -11,12 +11,12 @@ from typing import Any, Final
 from hack.common import files
 from hack.common.errors import Exit
 from hack.common.files import JsonLines
+from hack.common.machine import Memory
 from hack.common.process import Supervisor, which
 from hack.dogfood import attempt, markers, oracles, progress, rundir, sandbox, strength, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
-from hack.dogfood.machine import Memory
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,

@@ -3,11 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hack.common import files
+from hack.common import files, machine
 from hack.common.errors import UserError
 from hack.common.process import Supervisor
 from hack.exec_harness import agent, checks, events, evidence, gh_shim, golden, place, templates, verdicts
@@ -75,14 +75,15 @@ def _obstacle(setting: Setting, expect: Expect) -> str:
 def _measured(
     setting: Setting, scenario: Scenario, folder: Path, where: Place, enclosure: Enclosure | None, result: Result
 ) -> Result:
-    supervisor = Supervisor()
+    supervisor, memory = Supervisor(), machine.Memory()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.interrupt())
     ran = _run(setting, scenario, where, supervisor)
     observed = _observed(setting, ran, where, supervisor, enclosure.stop() if enclosure else None)
     normalised = _normalised(observed)
     findings = _findings(setting, ran, observed)
-    judgement = verdicts.judge(ran.turns, findings, ran.served.crash)
+    trouble = _trouble(ran.turns, memory, where, folder) if findings else ''
+    judgement = verdicts.judge(ran.turns, findings, ran.served.crash, trouble)
     evidence.write(folder, _manifest(setting, scenario, where, observed), observed, normalised)
     result = result._replace(
         verdict=judgement.verdict,
@@ -93,6 +94,13 @@ def _measured(
     )
     evidence.write_summary(folder, observed, result)
     return result
+
+
+def _trouble(turns: Sequence[TurnRun], memory: machine.Memory, where: Place, folder: Path) -> str:
+    """What was wrong with the machine while the agent ran; empty if nothing was."""
+    folders = [str(each) for each in (where.root, folder.parent) if each.is_dir()]
+    looks = (machine.trouble(turn.returncode, turn.stdout + turn.stderr, folders, memory) for turn in turns)
+    return next(filter(None, looks), '')
 
 
 def _findings(setting: Setting, ran: _Ran, observed: Observed) -> tuple[Finding, ...]:
@@ -137,6 +145,7 @@ def _observed(
         turns=ran.turns,
         events=said,
         workspace=where.workspace,
+        turns_asked=len(ran.scenario.turns),
         bad_lines=bad_lines,
         requests=ran.served.requests,
         unused_replies=ran.served.unused_replies,

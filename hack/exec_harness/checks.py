@@ -75,6 +75,8 @@ def _ends(expect: Expect, observed: Observed) -> Iterator[Finding]:
     if last.returncode != expect.returncode:
         wanted, seen = f'exit status {expect.returncode}', f'{last.returncode}, of turn {len(observed.turns)}'
         yield Finding('exit', 'expect.returncode', wanted, seen, _tail(last.stderr))
+    if last.returncode == 0 and len(observed.turns) < observed.turns_asked:
+        yield Finding('events', 'turns', 'the first turn names its session, for the next to resume', 'it names none')
 
 
 def _stream(expect: Expect, observed: Observed) -> Iterator[Finding]:

@@ -258,6 +258,7 @@ class Observed(NamedTuple):
     turns: tuple[TurnRun, ...]
     events: tuple[Mapping[str, Any], ...]  # of all turns
     workspace: Path
+    turns_asked: int = 1
     bad_lines: tuple[str, ...] = ()  # of standard output, that hold no JSON object
     requests: tuple[Request, ...] = ()
     unused_replies: tuple[str, ...] = ()

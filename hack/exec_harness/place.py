@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hack.common.errors import UserError
-from hack.common.files import repository_of
 from hack.common.process import End, Ran, Supervisor
 from hack.exec_harness import gh_shim
 from hack.exec_harness.adapters import Row
@@ -144,9 +143,9 @@ def git_status(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) 
 
 
 def _is_fit(place: Path) -> bool:
-    """PATH cannot hold a colon; and tools look for configuration in the folders above them."""
+    """PATH cannot hold a colon; and agents read what stands above them, up to a `.git`, even an empty one."""
     usable = ':' not in str(place) and os.access(place, os.W_OK)
-    return usable and not repository_of(place)
+    return usable and not any((above / '.git').exists() for above in (place, *place.parents))
 
 
 def _inside(place: Place, path: str) -> Path:

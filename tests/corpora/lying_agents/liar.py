@@ -146,10 +146,20 @@ def _without_first_call(items: Items) -> Items:
     return [item for item in items if len(outputs) < 2 or item.get('call_id') != outputs[0]['call_id']]
 
 
-def _with_all_skills(items: Items) -> Items:
-    texts = [path.read_text() for path in sorted(Path(os.environ['CODEX_HOME'], 'skills').glob('*/SKILL.md'))]
-    content = [{'type': 'input_text', 'text': '\n'.join(texts)}]
-    return [*items, {'type': 'message', 'role': 'user', 'content': content}]
+def _with_files(folder: Callable[[], Path], pattern: str) -> Callable[[Items], Items]:
+    def change(items: Items) -> Items:
+        text = '\n'.join(path.read_text() for path in sorted(folder().glob(pattern)))
+        return [*items, _from_user({'type': 'input_text', 'text': text})]
+
+    return change
+
+
+def _with_an_image(items: Items) -> Items:
+    return [*items, _from_user({'type': 'input_image', 'image_url': 'data:image/png;base64,AAAA'})]
+
+
+def _from_user(part: Json) -> Json:
+    return {'type': 'message', 'role': 'user', 'content': [part]}
 
 
 # -- what it is answered ---------------------------------------------------------------------
@@ -172,6 +182,12 @@ def _hidden(is_meant: Callable[[Json], bool]) -> Callable[[Json], Items]:
 
 def _repeated(is_meant: Callable[[Json], bool]) -> Callable[[Json], Items]:
     return lambda event: [event] * (1 + is_meant(event))
+
+
+def _beside(kind: str, item: Json) -> Callable[[Json], Items]:
+    """The item is told, completed, before each event of the kind."""
+    told = {'type': 'item.completed', 'item': {'id': 'item_made_up', **item}}
+    return lambda event: [told, event] if event['type'] == kind else [event]
 
 
 def _success(event: Json) -> Items:
@@ -198,11 +214,15 @@ def _another_session(event: Json) -> Items:
 # -- what stands on the disk -----------------------------------------------------------------
 
 
+def _skills() -> Path:
+    return Path(os.environ['CODEX_HOME'], 'skills')
+
+
 def _in_skills(name: str) -> Callable[[], None]:
     """Remove what is called so there."""
 
     def remove() -> None:
-        for path in Path(os.environ['CODEX_HOME'], 'skills').glob(name):
+        for path in _skills().glob(name):
             shutil.rmtree(path)
 
     return remove
@@ -258,12 +278,18 @@ LIES: Final = {
     'sends-the-project-document-twice': Lie(request=_input(_doubled(_holds('HARBOUR-RULE')))),
     'reads-named-skills-twice': Lie(request=_input(_doubled(_holds('LANTERN-KEY')))),
     'reads-no-named-skill': Lie(request=_input(_without(_holds('LANTERN-KEY')))),
-    'reads-all-skills': Lie(request=_input(_with_all_skills)),
+    'reads-all-skills': Lie(request=_input(_with_files(_skills, '*/SKILL.md'))),
+    'reads-all-files': Lie(request=_input(_with_files(Path.cwd, '*'))),
+    'sends-an-image-unasked': Lie(request=_input(_with_an_image)),
+    'says-prompts-twice': Lie(request=_input(_doubled(lambda item: item.get('role') == 'user'))),
     'knows-no-skill': Lie(before=_in_skills('*')),
     'mentions-every-skill': Lie(before=_in_skills('*/agents')),
     'hears-no-label': Lie(answer=_heard('--label boat', '')),
     'prints-answers-twice': Lie(event=_repeated(_IS_ANSWER)),
     'prints-no-answer': Lie(event=_hidden(_IS_ANSWER)),
+    'makes-answers-up': Lie(event=_beside('turn.failed', {'type': 'agent_message', 'text': 'Done.'})),
+    'complains': Lie(event=_beside('turn.completed', {'type': 'error', 'message': 'Alas.'})),
+    'prints-no-turn': Lie(event=_hidden(_is('thread.started', 'turn.started', 'turn.completed'))),
     'counts-no-tokens': Lie(event=_said('usage', {'input_tokens': 0, 'output_tokens': 0})),
     'hides-why': Lie(event=_said('message', 'Something went wrong.')),
     'calls-a-failure-a-success': Lie(event=_success),

@@ -172,6 +172,12 @@ def test_egress_is_what_is_expected(
     assert {finding.kind for finding in found} <= {'egress'}
 
 
+def test_a_turn_that_could_not_follow_is_the_agents_failure() -> None:
+    finding = one(Expect(), observed(turns_asked=2))
+    assert (finding.kind, finding.claim, finding.observed) == ('events', 'turns', 'it names none')
+    assert checks.check(Expect(returncode=1), ended(End.EXITED, 1)._replace(turns_asked=2)) == ()
+
+
 # -- each expectation: what holds, what does not -------------------------------------------
 
 GH = ({'argv': ['issue', 'list', '--limit', '3']}, {'argv': ['repo', 'view']})

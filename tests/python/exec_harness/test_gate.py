@@ -17,6 +17,7 @@ import pytest
 
 from hack.common import process
 from tests.python.exec_harness.agents import STUB
+from tests.python.runs import mounted
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RUN_SCENARIOS = REPOSITORY / 'hack/exec_harness/run_scenarios.py'
@@ -169,6 +170,20 @@ def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
     assert ran.verdicts == {'flood': 'infra', 'garbage': 'failed'}
     assert 'more than the harness keeps' in ran.results['flood']['cause']
     assert (ran.folder / 'flood/stdout.jsonl').stat().st_size < 40 * 2**20
+
+
+def test_a_full_disk_is_not_the_agents_failure(place: Place) -> None:
+    place.scenario('writes', 'run head -c 4M /dev/zero >"$HOME/big" || exit 1')
+    with mounted(place.tmp, '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs'):
+        ran = place.run()
+    assert (ran.status, ran.verdicts) == (3, {'writes': 'infra'})
+    assert 'No space left on device' in ran.results['writes']['cause']
+
+
+def test_room_that_was_made_again_does_not_make_it_the_agents_failure(place: Place) -> None:
+    place.scenario('cleans up', 'run echo "writing: No space left on device" >&2; exit 1')
+    place.scenario('only says so', 'run echo "writing: No space left on device" >&2')
+    assert place.run().verdicts == {'cleans up': 'infra', 'only says so': 'passed'}
 
 
 def test_one_bad_agent_loses_no_other_verdict(place: Place) -> None:

@@ -5,12 +5,14 @@ A lie is the real Codex with one thing changed on its way: `tests/corpora/lying_
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from hack.exec_harness import enclosure
@@ -22,8 +24,7 @@ SCENARIOS = REPOSITORY / 'hack/exec_harness/scenarios'
 RUN_SCENARIOS = REPOSITORY / 'hack/exec_harness/run_scenarios.py'
 LIAR = REPOSITORY / 'tests/corpora/lying_agents/liar.py'
 TABLE: dict[str, dict[str, list[str]]] = yaml.safe_load(LIAR.with_name('lies.yaml').read_text())
-OF_EGRESS = ('lets-no-command-out', 'phones-home')  # seen only where the kernel gives the agent its own network
-LIMIT = {'waits-for-ever': 5}  # seconds: as long as the test waits for it
+LIMIT = {'waits-for-ever': 8}  # seconds: as long as the test waits for it
 
 
 def shipped() -> dict[str, Any]:
@@ -59,26 +60,44 @@ def test_each_lie_breaks_what_it_is_about_and_nothing_else(tmp_path: Path) -> No
     agent = tmp_path / 'codex'
     agent.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(LIAR), str(CODEX)])} "$@"\n')
     agent.chmod(0o755)
-    scenarios = told(tmp_path / 'scenarios')
+    jobs = 2 * (os.cpu_count() or 1)  # an agent mostly waits
+    options = (f'--agent-bin={agent}', f'--out={tmp_path / "out"}', f'--jobs={jobs}')
     ran = subprocess.run(
-        [sys.executable, RUN_SCENARIOS, 'run', scenarios, f'--agent-bin={agent}', f'--out={tmp_path / "out"}'],
+        [sys.executable, RUN_SCENARIOS, 'run', told(tmp_path / 'scenarios'), *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=400,
     )
     assert ran.returncode == 1, ran.stderr
-    unseen = OF_EGRESS if enclosure.obstacle() else ()
-    found = {lie: broken for lie, broken in findings(tmp_path / 'out').items() if lie not in unseen}
-    assert found == {
-        lie: {name: sorted(claims) for name, claims in broken.items()}
-        for lie, broken in TABLE.items()
-        if lie not in unseen
+    assert findings(tmp_path / 'out') == {
+        lie: {name: seen_here(lie, name, claims) for name, claims in broken.items()} for lie, broken in TABLE.items()
     }
 
 
-def test_every_shipped_scenario_is_lied_to() -> None:
-    assert {name for broken in TABLE.values() for name in broken} == {*shipped()}
+def seen_here(lie: str, name: str, claims: list[str]) -> list[str]:
+    """What a lie breaks where the kernel gives the agent no network of its own, too."""
+    if enclosure.obstacle() and (name == 'egress-caught' or lie == 'phones-home'):
+        return ['skipped' if name == 'egress-caught' else 'passed']
+    return sorted(claims)
+
+
+def expectations(scenario: dict[str, Any]) -> set[str]:
+    """Each thing that it expects, as findings call it."""
+    return {f'expect.{key}{part}' for key, value in scenario['expect'].items() for part in parts(value)}
+
+
+def parts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f'.{name}' for name in value]
+    return [f'[{number}]' for number in range(len(value))] if isinstance(value, list) else ['']
+
+
+@pytest.mark.parametrize('name', sorted(shipped()))
+def test_nothing_is_expected_that_no_lie_breaks(name: str) -> None:
+    broken = {claim for scenarios in TABLE.values() for claim in scenarios.get(name, ())}
+    idle = [each for each in expectations(shipped()[name]) if not any(claim.startswith(each) for claim in broken)]
+    assert idle == []
 
 
 def test_every_lie_stands_in_the_table() -> None:

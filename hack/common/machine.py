@@ -32,9 +32,9 @@ class Memory:
         """Something that runs on was killed, nobody knows by whom."""
         self._has_lost_one = True
 
-    def explains(self, ran: Ran, said: bytes) -> bool:
+    def explains(self, status: int | None, said: bytes) -> bool:
         """Whether something of what ran was killed, and the kernel did kill."""
-        if not (ran.status == _KILLED or self._has_lost_one or b'Killed' in said):
+        if not (status == _KILLED or self._has_lost_one or b'Killed' in said):
             return False
         before, self._kills, self._has_lost_one = self._kills, _oom_kills(), False
         return self._kills > before
@@ -49,26 +49,26 @@ def _oom_kills() -> int:
         return 0
 
 
-def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> str | None:
-    """What was wrong while a step ran, if anything was.
+def trouble(status: int | None, said: bytes, folders: Sequence[str], memory: Memory, bash: bytes = b'') -> str | None:
+    """What was wrong while a program ran, if anything was.
 
-    `folders`: where it may have written; `bash`: by which its own bash speaks of itself, as a regular expression.
+    `said`: all that it printed; `folders`: where it may have written; `bash`: by which its own bash speaks of itself,
+    as a regular expression, where it has one.
     """
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-        if ran.status == _NOT_EXECUTABLE and not files.may_hold_programs(folder):
+        if status == _NOT_EXECUTABLE and not files.may_hold_programs(folder):
             return f'{folder}: no program in it can be run (mounted noexec; have TMPDIR elsewhere)'
     telling = [*_FULL, *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))]
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-        if ran.status == 128 + signal.SIGXFSZ:
+        if status == 128 + signal.SIGXFSZ:
             return 'a file grew past the limit this run was started with (ulimit -f)'
         telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
-    said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    if re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
+    if bash and re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
         return 'its bash could start no further process'
-    if memory.explains(ran, said):
+    if memory.explains(status, said):
         return 'the kernel killed for want of memory while it ran (free some, or raise the limit it ran in)'
     told = re.search('|'.join(telling).encode(), said, re.I)  # Go and Node write it in small letters
     return f'it said: {told[0].decode()}' if told else None
