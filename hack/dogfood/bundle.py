@@ -241,7 +241,7 @@ def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = 
     """The bundle of what is in a run's directory now; raises UserError where that is no run."""
     run_dir = RunDir(path)
     plan, run = read_plan(run_dir), _read(run_dir.run, ('id', 'options'))
-    shards, parts = range(1, len(plan['shards']) + 1), run['options'].get('apart')
+    shards, parts = range(1, len(plan['shards']) + 1), (run['options'] or {}).get('apart')
     told = [_read_events(run_dir, shard) for shard in shards]
     return merge(
         run,
