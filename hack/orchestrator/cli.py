@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.orchestrator import agents, phases, sightings, status
-from hack.orchestrator.model import Agent, Config, Standing, State
+from hack.orchestrator.model import Agent, Config, Sighting, Standing, State
 from hack.orchestrator.sightings import Project
 
 # What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
@@ -57,7 +57,8 @@ def _say(*lines: str) -> None:
 
 def _complain(*lines: str) -> None:
     if lines:
-        console(sys.stderr, os.environ).say(*lines)
+        out = console(sys.stderr, os.environ)
+        out.say(*map(out.fold, lines))
 
 
 def _say_json(value: Any) -> None:
@@ -86,10 +87,22 @@ def _status(asked: argparse.Namespace) -> int:
     if asked.format == 'json':
         _say_json(status.as_json(here.config, seen.agents, standing, not asked.no_state))
     else:
-        _say(*status.lines(here.config, seen.agents, standing, not asked.no_state))
+        _say(*_painted(status.lines(here.config, seen.agents, standing, not asked.no_state), here.config, seen.agents))
     _complain(*problems, *seen.problems)
     unknown = any(one.state is State.UNKNOWN for one in seen.agents.values())
     return Exit.MISUSE if bad else Exit.BROKEN if unknown or problems or seen.problems else Exit.GREEN
+
+
+def _painted(lines: list[str], config: Config, seen: Mapping[str, Sighting]) -> list[str]:
+    """The lines of a status, the states in colours where the terminal has them."""
+    out = console(sys.stdout, os.environ)
+    title, *rows = lines
+    if not (out.colour and seen):
+        return lines
+    for number, (agent, row) in enumerate(zip(config.agents, rows, strict=True)):
+        told = status.state(seen[agent.name])
+        rows[number] = row.removesuffix(told) + out.paint(told, status.style(seen[agent.name]))
+    return [title, *rows]
 
 
 def _standing(here: Project) -> tuple[Standing | None, tuple[str, ...]]:
@@ -282,7 +295,8 @@ def _doctor(asked: argparse.Namespace) -> int:
         return Exit.RED if left or bad else Exit.GREEN
     for one in found:
         mended = one[:2] not in {it[:2] for it in left}
-        _say(f'{one.kind}: {one.what}: {"mended" if mended else one.cure + (" (doctor --fix)" if one.mend else "")}')
+        cure = 'mended' if mended else one.cure + (' (doctor --fix)' if one.mend else '')
+        _say(console(sys.stdout, os.environ).fold(f'{one.kind}: {one.what}: {cure}'))
     if not found and not bad:
         _say('well')
     return Exit.RED if left or bad else Exit.GREEN

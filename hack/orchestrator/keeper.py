@@ -235,6 +235,8 @@ class Keeper:
     def _remember(self, name: str, old: Past, new: Past) -> None:
         store = self._here.store
         self._past[name] = new
+        if news := watchdog.news(time.time(), old, new, self._here.config.cadence):
+            self.say(f'{name}: {news}')
         if (old.crashes, old.retry_at) != (new.crashes, new.retry_at):
             counted = {'crashes': new.crashes, 'retry_at': new.retry_at}
             store.note(state.BACKOFF, name, counted if new.crashes or new.retry_at > time.time() else None)

@@ -43,6 +43,22 @@ def test_the_plan_is_told_by_its_bare_name_and_no_phase_by_a_dash(config: Config
     assert status.lines(alone, {}, Standing()) == ['phase: -', 'watchdog  service  -  -  -  stopped']
 
 
+@pytest.mark.parametrize(
+    ('seen', 'style'),
+    [
+        (Sighting(State.RUNNING), 'green'),
+        (Sighting(State.RUNNING, ('stalled',)), 'yellow'),
+        (Sighting(State.RUNNING, ('dead', 'crash-loop')), 'bold red'),
+        (Sighting(State.STOPPED), 'dim'),
+        (Sighting(State.STOPPED, ('disabled',)), 'dim'),
+        (Sighting(State.STOPPED, ('backoff 40s',)), 'yellow'),
+        (Sighting(State.UNKNOWN), 'bold red'),
+    ],
+)
+def test_what_needs_a_look_stands_out(seen: Sighting, style: str) -> None:
+    assert status.style(seen) == style
+
+
 def test_json_says_the_same(config: Config) -> None:
     told = status.as_json(config, {'builder': Sighting(State.RUNNING, ('dead',))}, Standing(1))
     assert told['phase']['number'] == 2
