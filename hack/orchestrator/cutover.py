@@ -275,6 +275,9 @@ def _inspected(facts: Facts) -> Iterator[str]:
         lines.append(
             '- boot chain: none was named (--boot FILE); whatever starts the live config must be led on by hand'
         )
+    lines.append(
+        f'- up: {", ".join(facts.up) or "none"}' + (f', with `{" ".join(facts.overrides)}`' * bool(facts.overrides))
+    )
     yield '\n'.join(lines)
     yield '\n'.join(f'- changes: `{one.path}` line {one.number}, sha256 `{one.sha256}`' for one in facts.changes) or (
         '- changes: no file'
