@@ -14,12 +14,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f'{self.prog}: {message} (see {self.prog} --help)')
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """For `type=`: a whole number from `least` on."""
+def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+    """For `type=`: a whole number from `least` on, or to `most`."""
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least} on')
+        if not text.isascii() or not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            end = 'on' if most is None else f'to {most}'
+            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {least} {end}')
         return int(text)
 
     return parse

@@ -23,15 +23,20 @@ from hack.common import limits
 
 KEEP_BYTES: Final = 1 << 20  # of one program's output, both streams, head and tail
 GRACE_SECONDS: Final = 0.3  # between TERM and KILL
+PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
+FAULTS: Final = (  # that a program brings upon itself; others are mostly sent to it
+    *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP),
+)
 _CHUNK: Final = 1 << 16
 _SEAM: Final = 1 << 12  # bytes on each side of a cut that are scanned together
 _AROUND: Final = 1000  # bytes of a line on each side of a hit
+_MOST_CHUNKS: Final = 64  # of one stream that are taken at once
 _MOST_HITS: Final = 1000
 _SCAN_SECONDS: Final = 2.0  # of processor time, for one cut
 _MOST_AT_ONCE: Final = 1000
 _MOST_WALKS: Final = 10
+_FIRST_PAUSE: Final = 0.02  # between two looks at what ended beside the program; then twice as long each time
 _HEARTBEAT: Final = 1.0
-_PATIENCE: Final = 4.0  # times its limit: as long as a program is given on a machine too busy to let it run
 _WORTH_WAITING: Final = 0.05  # seconds
 _ONE_INTERRUPT: Final = 1.0  # seconds
 READY: Final = b'ready\n'  # what the first process of an enclosure says once it stands
@@ -68,7 +73,7 @@ class Captured:
         self._half = limit // 2
         self._head = b''
         self._tail = b''
-        self._scan = scan
+        self.scan = scan
         self._seam = b''  # the last that was dropped
         self.dropped = 0
         self.hits: list[bytes] = []  # lines with what `scan` found in what was dropped
@@ -88,14 +93,14 @@ class Captured:
         lost = len(self._tail) - self._half
         if lost <= 0:
             return
-        if self._scan and len(self.hits) < _MOST_HITS:
+        if self.scan and len(self.hits) < _MOST_HITS:
             # What stays on both sides is looked at again later: a match across a cut is found twice, never missed.
             seam = self._seam or self._head[-_SEAM:]
             try:
                 with limits.processor_seconds(_SCAN_SECONDS):
-                    found = [*map(line_around, self._scan.finditer(seam + self._tail[: lost + _SEAM]))]
+                    found = [*map(line_around, self.scan.finditer(seam + self._tail[: lost + _SEAM]))]
             except limits.TooLongError:
-                found, self._scan, self.gave_up = [], None, True
+                found, self.scan, self.gave_up = [], None, True
             self.hits = list(dict.fromkeys((*self.hits, *found)))[:_MOST_HITS]
             self._seam = (seam + self._tail[:lost])[-_SEAM:]
         self.dropped += lost
@@ -125,6 +130,13 @@ class Ran(NamedTuple):
     why: str = ''  # of a run that did not start
     cpu_seconds: float = 0.0  # that it used itself, with the children it waited for
     excused_seconds: float = 0.0  # by which its limit was put off, because the machine did not let it run
+
+
+class Heard(NamedTuple):
+    """What was noticed of processes that were left running: what they said, which were killed or died of a fault."""
+
+    said: Sequence[Captured] = ()
+    died: Sequence[tuple[str, signal.Signals]] = ()  # which, in words, and of which of FAULTS or SIGKILL
 
 
 class Process(NamedTuple):
@@ -341,11 +353,11 @@ def _send_group(group: int, number: signal.Signals) -> None:
             os.killpg(group, number)
 
 
-def reap() -> bool:
-    """Collect every ended child; returns whether live ones are left."""
+def reap(tell: Callable[[int, int], None] = lambda pid, status: None) -> bool:
+    """Collect every ended child, telling of each; returns whether live ones are left."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            tell(*ended)
     except ChildProcessError:
         return False
     return True
@@ -378,6 +390,17 @@ def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
     except subprocess.TimeoutExpired as late:
         return (late.stdout or b'').decode('utf-8', 'replace')
     return done.stdout.decode('utf-8', 'replace')
+
+
+def complaint(command: Sequence[str], given: str, seconds: float) -> str | None:
+    """What a program says on standard error of `given` where it refuses it; None where it does not, or did not run."""
+    try:
+        done = subprocess.run(
+            command, input=given.encode(), capture_output=True, timeout=seconds, env={}, start_new_session=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stderr.decode('utf-8', 'replace') if done.returncode else None
 
 
 def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
@@ -428,7 +451,9 @@ class Supervisor:
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._left: dict[int, tuple[Process, str]] = {}  # by pid: survivors of earlier runs, and their owner
-        self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold
+        self._open: dict[int, tuple[Captured, str]] = {}  # pipes that survivors hold, what they said, and their owner
+        self._last_words: list[tuple[Captured, str]] = []  # likewise, of pipes that nobody holds any more
+        self._died: list[tuple[str, str, signal.Signals]] = []  # survivors: their owner, which, of what
         self._enclosures: dict[str, tuple[Process, Process]] = {}  # by owner: the keeper, and the first process inside
 
     def interrupt(self) -> None:
@@ -496,7 +521,7 @@ class Supervisor:
             os.close(out_write)
             os.close(err_write)
         pipes = {out_read: out, err_read: err}
-        end, excused = self._watch(child.pid, pipes, seconds)
+        end, excused = self._watch(child.pid, pipes, seconds, started)
         if end is None and _killed_before_it_began(child.pid):  # Ctrl-C hits it until it has a session of its own
             end = End.INTERRUPTED
         if end is None:
@@ -553,11 +578,28 @@ class Supervisor:
 
     def survivors(self, owner: str) -> list[Process]:
         """What still runs of an owner's."""
-        if not reap():
+        if not reap(self._note_death):
             self._left.clear()
             return []
         self._adopt(owner)
         return [process for process, of in self._left.values() if of == owner]
+
+    def heard(self, owner: str, scan: Scan | None = None) -> Heard:
+        """What an owner's survivors said and died of since this was last asked; `scan` is for what they say next."""
+        if not (self._open or self._last_words or self._left or self._died):
+            return Heard()
+        reap(self._note_death)
+        for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
+            for _ in range(_MOST_CHUNKS):
+                if not self._drain(descriptor) or descriptor not in self._open:
+                    break
+        said = [captured for captured, of in (*self._last_words, *self._open.values()) if of == owner]
+        died = [(who, number) for of, who, number in self._died if of == owner]
+        self._forget_words(owner)
+        for descriptor, (_, of) in self._open.items():
+            if of == owner:
+                self._open[descriptor] = (Captured(KEEP_BYTES // 2, scan), owner)
+        return Heard(tuple(captured for captured in said if captured.parts()[0]), tuple(died))
 
     def end_owner(self, owner: str, grace: float = GRACE_SECONDS) -> list[Process]:
         """End all that still runs of an owner's, children born meanwhile included; returns what was ended."""
@@ -569,15 +611,20 @@ class Supervisor:
         for descriptor in [descriptor for descriptor, (_, of) in self._open.items() if of == owner]:
             self._drain(descriptor)
             self._forget(descriptor)
+        self._forget_words(owner)
         return ended
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float) -> tuple[End | None, float]:
-        """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off."""
+    def _watch(self, pid: int, pipes: dict[int, Captured], seconds: float, seen: float) -> tuple[End | None, float]:
+        """Drain the pipes until the child has ended (None) or must be, and why; and how long its limit was put off.
+
+        `seen`: when we last were at work.
+        """
         planned = until = latest = time.monotonic() + seconds
-        latest += (_PATIENCE - 1) * seconds
+        latest += (PATIENCE - 1) * seconds
         credited = 0.0
+        pause, look_again = _FIRST_PAUSE, time.monotonic() + _FIRST_PAUSE
         child = os.pidfd_open(pid)
         for descriptor in pipes:
             os.set_blocking(descriptor, False)
@@ -594,10 +641,14 @@ class Supervisor:
                         return End.TIMED_OUT, until - planned
                     until, credited = min(until + waited - credited, latest), waited
                     continue
-                wait = min(until - now, _HEARTBEAT)
+                if now >= look_again:
+                    self._reap_all_but(pid)
+                    pause = min(2 * pause, _HEARTBEAT)
+                    look_again = now + pause
+                wait = min(until, look_again) - now
                 ready = self._poll.poll(wait * 1000 + 1)
-                late = time.monotonic() - now - wait
-                if not ready and late > _HEARTBEAT:
+                late, seen = time.monotonic() - seen - wait, time.monotonic()
+                if late > _HEARTBEAT:
                     until += late  # we were stopped or suspended: that time was not the program's
                     latest += late
                 ended = False
@@ -630,29 +681,46 @@ class Supervisor:
         del pipes[descriptor]
         return False
 
-    def _drain(self, descriptor: int) -> None:
-        """Take what a survivor wrote, or what woke us."""
+    def _drain(self, descriptor: int) -> bool:
+        """Take what a survivor wrote, or what woke us; False where there was nothing."""
         if descriptor == self._wake:
             os.read(self._wake, 64)
-            return
+            return True
         streams = {descriptor: self._open[descriptor][0]}
-        self._read(descriptor, streams)
+        took = self._read(descriptor, streams)
         if not streams:
-            del self._open[descriptor]
+            self._last_words.append(self._open.pop(descriptor))
+        return took
 
     def _settle(self, owner: str, pipes: dict[int, Captured]) -> None:
         """After a run: take what is in the pipes, keep those that survivors hold, and note the survivors."""
         for descriptor in list(pipes):
             # Bounded: a survivor that floods the pipe must not hold us here.
-            for _ in range(64):
+            for _ in range(_MOST_CHUNKS):
                 if not self._read(descriptor, pipes):
                     break
         for descriptor, captured in pipes.items():
-            self._open[descriptor] = (captured, owner)
-        if reap():
+            self._open[descriptor] = (Captured(KEEP_BYTES // 2, captured.scan), owner)
+        if reap(self._note_death):
             self._adopt(owner)
         else:
             self._left.clear()
+
+    def _reap_all_but(self, pid: int) -> None:
+        """Or a program that waits for a daemon to be gone (`while kill -0 …`) waits for what only we can take away."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != pid:
+                self._note_death(*os.waitpid(ended.si_pid, 0))
+
+    def _note_death(self, pid: int, status: int) -> None:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if number in (*FAULTS, signal.SIGKILL) and pid in self._left:
+            process, owner = self._left[pid]
+            self._died.append((owner, f'{process.name} (pid {pid})', signal.Signals(number)))
+
+    def _forget_words(self, owner: str) -> None:
+        self._last_words = [words for words in self._last_words if words[1] != owner]
+        self._died = [death for death in self._died if death[0] != owner]
 
     def _forget(self, descriptor: int) -> None:
         if self._open.pop(descriptor, None):
@@ -664,7 +732,7 @@ class Supervisor:
 
         Other owners' enclosures are not looked into: nothing leaves them, and there may be many.
         """
-        reap()
+        reap(self._note_death)
         elsewhere = {keeper.pid: of for of, (keeper, _) in self._enclosures.items() if of != owner}
         now = {pid: entry for pid, entry in self._left.items() if entry[1] in elsewhere.values()}
         owners = {of for _, of in self._left.values()} | {owner}
@@ -681,6 +749,7 @@ class Supervisor:
                 now[process.pid] = (process, named[0] if named else sessions.get(process.session, owner))
         for process in self._enclosures.get(owner, ()):
             now.pop(process.pid, None)
+        reap(self._note_death)  # of those that were dead by the time of the walk
         self._left = now
 
     def _end_run(self, owner: str, grace: float) -> None:

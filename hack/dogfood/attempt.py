@@ -3,15 +3,16 @@
 import contextlib
 import os
 import re
+import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import files, limits
-from hack.common.process import Captured, End, Ran, Scan, Supervisor
-from hack.dogfood import machine, oracles, verdicts, workspace
-from hack.dogfood.machine import Memory
+from hack.common import files, limits, machine
+from hack.common.machine import Memory
+from hack.common.process import PATIENCE, Captured, End, Ran, Scan, Supervisor, which
+from hack.dogfood import masks, oracles, verdicts, workspace
 from hack.dogfood.model import Capability, Expect, Feature, FileCheck, Finding, Journey, Step, StepRecord
 from hack.dogfood.oracles import FileSeen, Seen, Text
 from hack.dogfood.sandbox import Sandbox
@@ -24,7 +25,18 @@ _FILE_BYTES: Final = 1 << 20  # of a file that are looked at, head and tail
 _PROBE_SECONDS: Final = 30.0
 _MATCH_SECONDS: Final = 5.0  # of processor time, for all the expectations of a step
 _SETTLE_SECONDS: Final = (0.02, 0.5)  # between two samples of a `within` step: first and longest
+_TOLD_TO_STOP: Final = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+_WORD_SECONDS: Final = 0.5  # that word of an interrupt may take to come to us too
 _PIPE: Final = re.compile(r'(?<![|>])\|(?!\|)')
+_UNREAD: Final = rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*'
+_BROKEN_PIPE: Final = re.compile(rb'broken ?pipe|\bEPIPE\b', re.I)
+# Programs that run another one, as they say that they cannot find it.
+_RUNNERS: Final = re.compile(
+    rb'^(env|flock|ionice|nice|nohup|setsid|stdbuf|taskset|timeout|unshare|xargs): '
+    rb'(?:failed to (?:run command|execute) )?(?:\xe2\x80\x98|\')?([^\s/\']+?)(?:\xe2\x80\x99|\')?: '
+    rb'No such file or directory$',
+    re.M,
+)
 
 
 class Shell(NamedTuple):
@@ -39,6 +51,7 @@ class Shell(NamedTuple):
     mask: Mask  # of all that any journey of the shard is passed on: those of a chain read each other's files
     memory: Memory  # of the machine
     sandbox: Sandbox | None = None  # that all of them are run in
+    sent: Collection[signal.Signals] = ()  # by the chain's steps themselves: who dies of them has not crashed
 
 
 class Outcome(NamedTuple):
@@ -176,16 +189,27 @@ class _Samples(NamedTuple):
 
 def _sampled(run: _Run, step: Step, seconds: float) -> _Samples:
     crashes = oracles.crash_scan(run.feature.crash_markers)
-    settled_by = time.monotonic() + (step.expect.within or 0.0)
+    is_over = _window(step.expect.within or 0.0)
     pause, longest = _SETTLE_SECONDS
-    first = last = _sample(run, step, seconds, crashes)
-    number, took = 1, _charged(first.ran)
-    while not last.decides() and time.monotonic() < settled_by:
+    was_over, first = is_over(), _sample(run, step, seconds, crashes)
+    last, number, took = first, 1, _charged(first.ran)
+    while not last.decides() and not was_over:  # the last sample is one of a time when the window was over
         run.shell.supervisor.idle(pause)
         pause = min(2 * pause, longest)
-        last = _sample(run, step, seconds, crashes)
+        was_over, last = is_over(), _sample(run, step, seconds, crashes)
         number, took = number + 1, took + _charged(last.ran)
     return _Samples(first, last, number, took)
+
+
+def _window(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds are over since this was called, not counting what the machine was too busy for."""
+    began, pressure = time.monotonic(), machine.cpu_pressure() if seconds else 0.0
+
+    def is_over() -> bool:
+        gone = time.monotonic() - began
+        return gone >= seconds and gone >= min(seconds + machine.cpu_pressure() - pressure, PATIENCE * seconds)
+
+    return is_over
 
 
 def _charged(ran: Ran) -> float:
@@ -195,19 +219,31 @@ def _charged(ran: Ran) -> float:
 def _sample(run: _Run, step: Step, seconds: float, crashes: Scan) -> _Sample:
     pressure = machine.cpu_pressure() if step.expect.latency is not None else 0.0
     ran = _bash(run.shell, step.run, run.environment, run.cwd, seconds, crashes)
-    notes = _notes(run.shell, ran)
+    notes = _notes(run.shell, ran, step.run, run.environment['PATH'])
     out, err = run.mask.trim(_text(ran.out)), run.mask.trim(_text(ran.err))
     paths = {check.path: _look_at(run, check) for check in step.expect.files}
     seen = Seen(ran.status, ran.seconds, out, err, paths, ran.end is End.SIGNALLED)
     expect = step.expect if ran.status is not None else Expect()
     found = _findings(run, expect, seen, crashes, ran.out.gave_up or ran.err.gave_up)
+    if found:
+        ran = _unless_interrupted(run.shell, ran)
+    found = [*_of_survivors(run, crashes), *found]
     if late := [entry for entry in found if entry['kind'] == 'latency']:
         waited = machine.most_waited(ran, pressure, bool(run.shell.supervisor.survivors(run.shell.workspace.owner)))
+        waited += ran.excused_seconds
         if step.expect.latency is not None and ran.seconds - waited <= step.expect.latency:
             for entry in late:
                 entry['kind'] = 'harness'
                 entry['observed'] += f', but it may have waited {waited:.3f} s of it for a processor'
     return _Sample(ran, notes, found)
+
+
+def _of_survivors(run: _Run, crashes: Scan) -> list[Finding]:
+    heard = run.shell.supervisor.heard(run.shell.workspace.owner, crashes)
+    if any(number is signal.SIGKILL for _, number in heard.died):
+        run.shell.memory.lost_one()
+    said = [run.mask.trim(_text(captured)) for captured in heard.said]
+    return oracles.of_survivors(said, heard.died, run.shell.sent, crashes, run.feature.crash_allowed, run.mask.text)
 
 
 def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: bool) -> list[Finding]:
@@ -216,7 +252,8 @@ def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: boo
     limit = limits.processor_seconds(_MATCH_SECONDS) if _has_patterns(run.feature, expect) else contextlib.nullcontext()
     if not gave_up:
         with contextlib.suppress(limits.TooLongError), limit:
-            return oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+            allowed = [*run.feature.crash_allowed, *oracles.asked_for(expect, run.shell.sent)]
+            return oracles.findings(expect, seen, crashes, allowed, run.mask.text)
     observed = f'one that did not within {_MATCH_SECONDS:g} s (repetitions within repetitions? write it simpler)'
     return [oracles.finding('harness', "the corpus's regular expressions to come to an end", observed)]
 
@@ -252,12 +289,20 @@ def _judged(
             first = _first_sample(samples.first, entry)
             entry['observed'] += f'\n[last of {samples.number} samples; the first: {first}]'
     trouble = _trouble(run.shell, ran, run.cwd) if found else None
-    piped = _PIPE.search(step.run) is not None
-    seen = StepSeen(number, ran.end, ran.status, ran.seconds, limit, found, notes, ran.why, piped, trouble)
+    closed_early = _closed_early(step, ran) if found else ''
+    seen = StepSeen(number, ran.end, ran.status, ran.seconds, limit, found, notes, ran.why, closed_early, trouble)
     judgement = verdicts.of_step(seen, {*run.journey.needs, *run.feature.needs}, run.require_all)
     if judgement:
         findings += verdicts.kept(judgement.verdict, found)
     return judgement
+
+
+def _closed_early(step: Step, ran: Ran) -> str:
+    """Under pipefail a reader that leaves early (head, grep -q) kills the writer before it, or has it complain."""
+    if ran.status == 128 + signal.SIGPIPE and _PIPE.search(step.run):
+        return 'exit 141, SIGPIPE'
+    said = _BROKEN_PIPE.search(b''.join(ran.err.parts()))
+    return f'it said: {said[0].decode()}' if said and masks.closes_early(step.run) else ''
 
 
 def _first_sample(sample: _Sample, last: Finding) -> str:
@@ -310,29 +355,51 @@ def _bash(
     return ran
 
 
+def _unless_interrupted(shell: Shell, ran: Ran) -> Ran:
+    """What ended badly, put down to an interrupt of ours that came with it.
+
+    Who ends a service, a job or a machine tells everything in it to stop: the step, its daemons and us, in any order.
+    """
+    shell.supervisor.idle(_WORD_SECONDS if ran.status in _TOLD_TO_STOP else _SETTLE_SECONDS[0])
+    ended = ran.end in (End.EXITED, End.SIGNALLED)
+    return ran._replace(end=End.INTERRUPTED, status=None) if ended and shell.supervisor.interrupted else ran
+
+
 def _command(
     shell: Shell, command: str, environment: Mapping[str, str], cwd: str, seconds: float, number: int = 0
 ) -> StepSeen:
     """A probe or an invariant: only its exit status counts."""
     ran = _bash(shell, command, environment, cwd, seconds)
-    notes = _notes(shell, ran)
+    if ran.status != 0:
+        ran = _unless_interrupted(shell, ran)
+    notes = _notes(shell, ran, command, environment['PATH'])
     trouble = None if ran.status == 0 else _trouble(shell, ran, cwd)
-    return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, False, trouble)
+    return StepSeen(number, ran.end, ran.status, ran.seconds, seconds, (), notes, ran.why, '', trouble)
 
 
-def _notes(shell: Shell, ran: Ran) -> list[Note]:
-    """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own."""
+def _notes(shell: Shell, ran: Ran, script: str, path: str) -> list[Note]:
+    """What the step said of itself; what `exec` does not find, and what it cannot read, bash tells of on its own.
+
+    `script` and `path`: what was run, and where it looked for commands.
+    """
     notes = _take_notes(shell.workspace.notes)
-    said = ran.err.parts()[0]
-    if ran.status not in (2, 127) or not said:
+    said, own = ran.err.parts()[0], _own_name(shell)
+    if not said:
         return notes
-    missing = re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % _own_name(shell), said, re.M)
-    unread = re.search(rb'^%b: -c: line \d+: (?:syntax error|unexpected EOF).*' % _own_name(shell), said, re.M)
-    if missing and ran.status == 127:
+    if ran.status == 127 and (missing := re.search(rb'^%b: line \d+: exec: ([^\s/]+): not found$' % own, said, re.M)):
         notes.append(Note('command-not-found', os.fsdecode(missing[1])))
-    if unread and ran.status == 2:
+    if ran.status == 2 and (unread := re.search(_UNREAD % own, said, re.M)):
         notes.append(Note('infra', f'bash cannot read the step: {unread[0].decode("utf-8", "replace")}'))
-    return notes
+    return notes + [Note('command-not-found', name) for name in _not_found_by_runners(said, script, path)]
+
+
+def _not_found_by_runners(said: bytes, script: str, path: str) -> Iterator[str]:
+    """What `timeout 5 gadget`, `env` and their like did not find, where the script itself asked for it."""
+    for runner, name in _RUNNERS.findall(said):
+        runner, name = os.fsdecode(runner), os.fsdecode(name)
+        words = re.findall(r'[^\s;&|(){}<>"\'`$]+', script)
+        if runner in words and name in words and which(name, path) is None:
+            yield name
 
 
 def _own_name(shell: Shell) -> bytes:
@@ -359,7 +426,8 @@ def _trouble(shell: Shell, ran: Ran, cwd: str) -> str | None:
         if why := shell.sandbox.ended():
             return why
         folders.append(shell.sandbox.seen('/tmp'))
-    return machine.trouble(ran, folders, shell.memory, _own_name(shell))
+    said = b''.join((*ran.out.parts(), *ran.err.parts()))
+    return machine.trouble(ran.status, said, folders, shell.memory, _own_name(shell))
 
 
 # -- what was seen ---------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from signal import Signals
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from signal import Signals, strsignal
 from typing import Any, Final, NamedTuple
 
 from hack.common import jsonpath
-from hack.common.process import Scan, line_around
+from hack.common.process import FAULTS, Scan, line_around
 from hack.dogfood.model import Expect, FileCheck, Finding, FindingKind, TextCheck
 
 # Unambiguous ones only: words like ERROR and FATAL stand in honest refusals too. Each with a text that is part of it.
@@ -17,8 +17,12 @@ CRASH_MARKERS: Final[Mapping[str, bytes]] = {
     r'\bpanicked at\b': b'panicked at',
     r'\bpanic:': b'panic:',
     r'\bSegmentation fault\b': b'Segmentation fault',
+    # As bash tells of a program that died in the middle of a script, whatever the script made of its status.
+    r': line \d+: +\d+ (?:Aborted|Bad system call|Bus error|Floating point exception|Illegal instruction'
+    r'|Trace/breakpoint trap)\b': b': line ',
     r'\b(?:ERROR|WARNING|SUMMARY): (?:Address|HWAddress|Leak|Memory|Thread|UndefinedBehavior)Sanitizer\b': b'Sanitizer',
 }
+_FAULT: Final = re.compile(rf'\b(?:SIG)?({"|".join(number.name[3:] for number in FAULTS)})\b')
 _META: Final = re.compile(r'[\\^$.|?*+()\[{]')  # what makes a marker more than the text that it is
 _SHOWN: Final = 2000  # characters of a text that a finding quotes
 _NO_REFUSAL: Final = (126, 127)
@@ -135,12 +139,47 @@ def _exit_words(wanted: int | str) -> str:
 
 def _crashes(expect: Expect, seen: Seen, crashes: Scan, allowed: Sequence[str]) -> list[Finding]:
     for where, text, check in (('output', seen.out, expect.stdout), ('error', seen.err, expect.stderr)):
-        for part in (text.head, text.tail, *text.hits):
-            for match in crashes.finditer(part):
-                line = _decode(line_around(match))
-                if not _is_wanted(match, check) and not any(re.search(pattern, line) for pattern in allowed):
-                    return [finding('crash', 'no crash marker', f'on standard {where}: {line}')]
+        for match, line in _marked(text, crashes, allowed):
+            if not _is_wanted(match, check):
+                return [finding('crash', 'no crash marker', f'on standard {where}: {line}')]
     return []
+
+
+def of_survivors(
+    said: Sequence[Text],
+    died: Sequence[tuple[str, Signals]],
+    sent: Collection[Signals],
+    crashes: Scan,
+    allowed: Sequence[str] = (),
+    show: Callable[[str], str] = str,
+) -> list[Finding]:
+    """What is wrong with what earlier steps left running. `sent`: signals that the chain's steps send themselves."""
+    lines = [line for text in said for _, line in _marked(text, crashes, allowed)]
+    wanted = 'no crash of what runs on from an earlier step'
+    told = [f'{who}: death by signal {number.name}' for who, number in died if number in FAULTS and number not in sent]
+    told += [f'it said: {line}' for line in lines[:1]]
+    found = [text for text in told if not any(re.search(pattern, text) for pattern in allowed)]
+    return [finding('crash', wanted, _shorten(show(text))) for text in found]
+
+
+def signals_in(scripts: Iterable[str]) -> frozenset[Signals]:
+    """The signals that these scripts name, as in `kill -ABRT`."""
+    return frozenset(Signals[f'SIG{name}'] for script in scripts for name in _FAULT.findall(script))
+
+
+def asked_for(expect: Expect, sent: Iterable[Signals]) -> list[str]:
+    """What bash says of a death that the step expects by its exit status, or that the chain's steps bring about."""
+    wanted = {number for number in FAULTS if number + 128 == expect.exit} | {*sent}
+    return [rf': line \d+: +\d+ {strsignal(number)}' for number in sorted(wanted)]
+
+
+def _marked(text: Text, crashes: Scan, allowed: Sequence[str]) -> Iterator[tuple[re.Match[bytes], str]]:
+    """Crash markers that are not allowed, and the lines they stand in."""
+    for part in (text.head, text.tail, *text.hits):
+        for match in crashes.finditer(part):
+            line = _decode(line_around(match))
+            if not any(re.search(pattern, line) for pattern in allowed):
+                yield match, line
 
 
 def _is_wanted(match: re.Match[bytes], check: TextCheck | None) -> bool:

@@ -11,12 +11,12 @@ from typing import Any, Final
 from hack.common import files
 from hack.common.errors import Exit
 from hack.common.files import JsonLines
+from hack.common.machine import Memory
 from hack.common.process import Supervisor, which
-from hack.dogfood import attempt, markers, progress, rundir, sandbox, tenants, verdicts, workspace
+from hack.dogfood import attempt, markers, oracles, progress, rundir, sandbox, strength, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
-from hack.dogfood.machine import Memory
 from hack.dogfood.markers import Marker
 from hack.dogfood.model import (
     TIERS,
@@ -401,6 +401,7 @@ class Shard:
             self.mask,
             self.memory,
             box,
+            oracles.signals_in(step.run for name in chain.chain.journeys for step in self.job.journeys[name].steps),
         )
         event = {'event': 'chain', 'chain': name, 'chain_attempt': chain.attempt, 'folder': space.folder}
         return [{**event, 'sandbox': 'bwrap'} if box else event]
@@ -462,7 +463,7 @@ class Shard:
         self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
     ) -> Record:
         judgement = outcome.judgement
-        checked = verdicts.is_checked(journey)
+        checked = strength.is_checked(journey)
         return Record(
             id=journey.id,
             feature=journey.feature,

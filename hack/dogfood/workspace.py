@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common.files import repository_of
+from hack.common.files import may_hold_programs, repository_of
 
 TOOLS: Final = str(Path(__file__).resolve().parent / 'bin')
 PRELUDE: Final = str(Path(__file__).resolve().parent / 'prelude.bash')
@@ -59,8 +59,9 @@ class Workspace(NamedTuple):
 def make_root(run_id: str, wanted: str, announce: Callable[[str], None] = lambda _: None) -> str:
     """A private folder for this run's chains, in `wanted` if that will do; raises OSError.
 
-    Short of path, without spaces, and outside any repository. `announce` hears where before it is there, so that it
-    can be found again whatever happens. Nothing is written to find out: the first place that lets it is taken.
+    Short of path, without spaces, outside any repository, and where programs can be run. `announce` hears where
+    before it is there, so that it can be found again whatever happens. Nothing is written to find out: the first place
+    that lets it is taken.
     """
     places = (os.path.abspath(wanted), '/tmp', '/var/tmp')
     *others, last = [place for place in places if _is_fit(place)] or [wanted]
@@ -85,7 +86,7 @@ def _root_name(run_id: str) -> str:
 
 def _is_fit(place: str) -> bool:
     usual = len(place) <= _LONGEST_ROOT and not re.search(r'\s', place)  # a corpus's `$STORE` is split at spaces
-    return usual and not repository_of(Path(place).resolve())
+    return usual and may_hold_programs(place) and not repository_of(Path(place).resolve())
 
 
 def make(workspace: Workspace) -> None:

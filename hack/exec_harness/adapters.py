@@ -103,7 +103,7 @@ class Agent(NamedTuple):
         return (*settings, *silenced)
 
     def names(self) -> dict[str, str]:
-        return self.row.names()
+        return {**self.row.names(), 'agent': f'{self.row.family}-{".".join(map(str, self.version))}'}
 
 
 def ask(binary: Path) -> Agent:

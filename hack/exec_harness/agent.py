@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hack.common.process import End, Ran, Supervisor
+from hack.common.process import Ran, Supervisor
 from hack.exec_harness import events
 from hack.exec_harness.adapters import Agent
 from hack.exec_harness.model import Scenario, TurnRun
 from hack.exec_harness.place import Place
 
 KEEP_BYTES: Final = 1 << 25  # of each stream of a turn; what is beyond falls out of its middle
-_NO_SESSION: Final = b'dogfood: the first turn named no session that could be resumed\n'
 
 
 def run(
@@ -21,7 +20,9 @@ def run(
     base_url: str | None,
     supervisor: Supervisor,
 ) -> tuple[TurnRun, ...]:
-    """The turns that were run: up to the first that does not exit 0. Nothing that they started is left running.
+    """The turns that were run: up to the first that does not exit 0, or that leaves no session to go on with.
+
+    Nothing that they started is left running.
 
     `base_url` is the fake API's; None: there is none, and the agent is not told of one.
     """
@@ -30,12 +31,10 @@ def run(
     try:
         for turn in scenario.turns:
             argv = command(agent, scenario, place, base_url, session, turn.prompt)
-            if turns and session is None:
-                return (*turns, TurnRun(argv, End.NOT_STARTED, None, 0.0, b'', _NO_SESSION))
             turns.append(_turn(argv, scenario, place, environment, supervisor))
-            if turns[-1].returncode != 0:
+            session = session or next(iter(events.sessions(events.split(turns[0].stdout)[0])), None)
+            if turns[-1].returncode != 0 or session is None:
                 break
-            session = session or events.thread_id(events.split(turns[0].stdout)[0])
     finally:
         supervisor.end_owner(place.owner)
     return tuple(turns)

@@ -3,18 +3,18 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hack.common import files
+from hack.common import files, machine
 from hack.common.errors import UserError
 from hack.common.process import Supervisor
 from hack.exec_harness import agent, checks, events, evidence, gh_shim, golden, place, templates, verdicts
 from hack.exec_harness.adapters import Agent
 from hack.exec_harness.enclosure import Enclosure
 from hack.exec_harness.evidence import Normalised
-from hack.exec_harness.model import Finding, Observed, Result, Scenario, Served, TurnRun
+from hack.exec_harness.model import Expect, Finding, Observed, Result, Scenario, Served, TurnRun
 from hack.exec_harness.normalise import Normaliser
 from hack.exec_harness.place import Place
 from hack.exec_harness.responses_server import ResponsesServer
@@ -41,11 +41,10 @@ class _Ran(NamedTuple):
 def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
     """What it came to; `folder` is for its evidence. Whatever goes wrong around the agent is `infra`, and says what."""
     begun = time.monotonic()
-    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder))
-    if scenario.expect.egress and not setting.enclosed:
-        result = result._replace(verdict='skipped', cause='egress cannot be seen on this machine')
-        return _recorded(result, folder)
+    result = Result(scenario.name, scenario.path, scenario.line, 'infra', folder=str(folder), claim=scenario.claim)
     try:
+        if why := _obstacle(setting, scenario.expect):
+            return _recorded(result._replace(verdict='skipped', cause=why), folder)
         # First of all: it takes a process with one thread.
         enclosure = Enclosure() if setting.enclosed else None
         where = place.make(setting.places)
@@ -61,17 +60,30 @@ def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
     return _recorded(result._replace(seconds=time.monotonic() - begun), folder)
 
 
+def _obstacle(setting: Setting, expect: Expect) -> str:
+    """Why what is expected cannot be seen here; empty where it can."""
+    if expect.egress and not setting.enclosed:
+        return 'egress cannot be seen on this machine'
+    named = expect.requests_match or ''
+    if not setting.update and any(templates.names(named)):
+        of_agent = Path(templates.expand(named, setting.agent.names()))
+        if not of_agent.exists():
+            return f'{of_agent.name} is not there (look at what this agent sends, then write it with UPDATE=1)'
+    return ''
+
+
 def _measured(
     setting: Setting, scenario: Scenario, folder: Path, where: Place, enclosure: Enclosure | None, result: Result
 ) -> Result:
-    supervisor = Supervisor()
+    supervisor, memory = Supervisor(), machine.Memory()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.interrupt())
     ran = _run(setting, scenario, where, supervisor)
     observed = _observed(setting, ran, where, supervisor, enclosure.stop() if enclosure else None)
     normalised = _normalised(observed)
     findings = _findings(setting, ran, observed)
-    judgement = verdicts.judge(ran.turns, findings, ran.served.crash)
+    trouble = _trouble(ran.turns, memory, where, folder) if findings else ''
+    judgement = verdicts.judge(ran.turns, findings, ran.served.crash, trouble)
     evidence.write(folder, _manifest(setting, scenario, where, observed), observed, normalised)
     result = result._replace(
         verdict=judgement.verdict,
@@ -84,6 +96,13 @@ def _measured(
     return result
 
 
+def _trouble(turns: Sequence[TurnRun], memory: machine.Memory, where: Place, folder: Path) -> str:
+    """What was wrong with the machine while the agent ran; empty if nothing was."""
+    folders = [str(each) for each in (where.root, folder.parent) if each.is_dir()]
+    looks = (machine.trouble(turn.returncode, turn.stdout + turn.stderr, folders, memory) for turn in turns)
+    return next(filter(None, looks), '')
+
+
 def _findings(setting: Setting, ran: _Ran, observed: Observed) -> tuple[Finding, ...]:
     """What does not hold; golden requests are rewritten only from a run in which all else does."""
     expect = ran.scenario.expect
@@ -93,7 +112,7 @@ def _findings(setting: Setting, ran: _Ran, observed: Observed) -> tuple[Finding,
         return findings
     if verdicts.judge(ran.turns, others, ran.served.crash).verdict != 'passed':
         return findings
-    golden.update(expect.requests_match, checks.comparable(observed))
+    golden.update(Path(expect.requests_match), checks.comparable(observed))
     return others
 
 
@@ -120,17 +139,20 @@ def _observed(
     setting: Setting, ran: _Ran, where: Place, supervisor: Supervisor, egress: tuple[str, ...] | None
 ) -> Observed:
     said, bad_lines = events.split(b'\n'.join(turn.stdout for turn in ran.turns))
+    git_status, no_git_status = place.git_status(where, supervisor, setting.caller)
     asked = gh_shim.read(where.gh) if ran.scenario.gh else gh_shim.Record((), {})
     return Observed(
         turns=ran.turns,
         events=said,
         workspace=where.workspace,
+        turns_asked=len(ran.scenario.turns),
         bad_lines=bad_lines,
         requests=ran.served.requests,
         unused_replies=ran.served.unused_replies,
         gh_calls=asked.calls,
         gh_state=asked.state,
-        git_status=place.git_status(where, supervisor, setting.caller),
+        git_status=git_status,
+        no_git_status=no_git_status,
         egress=egress,
         masks=_masks(setting, where, ran.base_url),
     )

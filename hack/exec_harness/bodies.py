@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hack.exec_harness.model import Request, Scope
@@ -27,8 +27,24 @@ def text(value: Any) -> str:
 
 def count(needle: str, value: Any) -> int:
     """How often the text stands there, as it is or as JSON writes it within a text; overlapping ones count once."""
-    hay, written = text(value), json.dumps(needle, ensure_ascii=False)[1:-1]
+    hay, written = text(value), _written(needle)
     return hay.count(needle) + (hay.count(written) if written != needle and not isinstance(value, str) else 0)
+
+
+def _written(part: str) -> str:
+    """As JSON writes it within a text."""
+    return json.dumps(part, ensure_ascii=False)[1:-1]
+
+
+def out_of_order(parts: Sequence[str], value: Any) -> int | None:
+    """Which of the texts does not stand there after the ones before it; None where all do."""
+    hay, at = text(value), 0
+    for number, part in enumerate(parts):
+        ends = [hay.find(each, at) + len(each) for each in (part, _written(part)) if each in hay[at:]]
+        if not ends:
+            return number
+        at = min(ends)
+    return None
 
 
 def tool_outputs(request: Request) -> Iterator[tuple[str, str]]:

@@ -75,6 +75,8 @@ def _ends(expect: Expect, observed: Observed) -> Iterator[Finding]:
     if last.returncode != expect.returncode:
         wanted, seen = f'exit status {expect.returncode}', f'{last.returncode}, of turn {len(observed.turns)}'
         yield Finding('exit', 'expect.returncode', wanted, seen, _tail(last.stderr))
+    if last.returncode == 0 and len(observed.turns) < observed.turns_asked:
+        yield Finding('events', 'turns', 'the first turn names its session, for the next to resume', 'it names none')
 
 
 def _stream(expect: Expect, observed: Observed) -> Iterator[Finding]:
@@ -120,8 +122,10 @@ def _egress(expect: Expect, observed: Observed) -> Iterator[Finding]:
 def _texts(expect: Expect, observed: Observed) -> Iterator[Finding]:
     said = events.messages(observed.events)
     yield from _each('assistant', 'expect.assistant_contains', expect.assistant_contains, ['\n'.join(said)], said)
-    errors = b''.join(turn.stderr for turn in observed.turns).decode('utf-8', 'replace')
-    yield from _each('stderr', 'expect.stderr_contains', expect.stderr_contains, [errors], errors.splitlines())
+    wrong = events.errors(observed.events)
+    yield from _each('events', 'expect.error_contains', expect.error_contains, wrong, wrong)
+    complaints = b''.join(turn.stderr for turn in observed.turns).decode('utf-8', 'replace')
+    yield from _each('stderr', 'expect.stderr_contains', expect.stderr_contains, [complaints], complaints.splitlines())
     calls = [_command_line(call) for call in observed.gh_calls]
     yield from _each('gh', 'expect.gh_contains', expect.gh_contains, calls, calls)
     ran = [command.command for command in events.commands(observed.events)]
@@ -199,6 +203,9 @@ def _events(expect: Expect, observed: Observed) -> Iterator[Finding]:
             seen = f'part of none of {len(observed.events)} events'
             nearest = _nearest_event(fragment, observed.events)
             yield Finding('events', f'expect.events[{number}]', _json(fragment), seen, nearest)
+    named = events.sessions(observed.events)
+    if expect.session_count not in (None, len(named)):
+        yield Finding('events', 'expect.session_count', str(expect.session_count), str(len(named)), '\n'.join(named))
     counted = Counter(kind for event in observed.events for kind in events.kinds(event))
     for kind, wanted in expect.event_count.items():
         if counted[kind] not in wanted:
@@ -288,6 +295,9 @@ def _request(claim: str, wanted: RequestExpect, request: Request) -> Iterator[Fi
         if (seen := bodies.count(part, value)) != times:
             nearest = _around(part, bodies.text(value)) if seen else _nearest(part, _lines(bodies.text(value)))
             yield Finding('requests', f'{claim}.count', f'{_quoted(part)} {times} times', f'{seen} times', nearest)
+    if (number := bodies.out_of_order(wanted.in_order, value)) is not None:
+        late = f'{_quoted(wanted.in_order[number])} is not there after what stands before it'
+        yield Finding('requests', f'{claim}.in_order', ', then '.join(map(_quoted, wanted.in_order)), late)
     size = bodies.image_bytes(value)
     if wanted.image_payload_bytes not in (None, size):
         expected = f'{wanted.image_payload_bytes} bytes of images'
@@ -323,7 +333,7 @@ def _workspace(expect: Expect, observed: Observed) -> Iterator[Finding]:
     for number, wanted in enumerate(expect.workspace_files):
         yield from _file(f'expect.workspace_files[{number}] ({wanted.path})', wanted, observed.workspace)
     for number, status in enumerate(expect.workspace_git_status):
-        yield from _status(f'expect.workspace_git_status[{number}]', status, observed.git_status)
+        yield from _status(f'expect.workspace_git_status[{number}]', status, observed)
 
 
 def _file(claim: str, wanted: FileExpect, workspace: Path) -> Iterator[Finding]:
@@ -356,9 +366,10 @@ def _read(path: Path) -> tuple[str, str]:
         return '', str(error.strerror)
 
 
-def _status(claim: str, wanted: StatusExpect, status: str | None) -> Iterator[Finding]:
+def _status(claim: str, wanted: StatusExpect, observed: Observed) -> Iterator[Finding]:
+    status = observed.git_status
     if status is None:
-        yield Finding('workspace', claim, 'a git repository', 'the workspace is none')
+        yield Finding('workspace', claim, 'a git repository', observed.no_git_status)
     else:
         yield from _text(
             claim, wanted._replace(equals=wanted.equals and wanted.equals.rstrip('\n')), status.rstrip('\n')
@@ -374,9 +385,10 @@ def _text(claim: str, wanted: FileExpect | StatusExpect, text: str) -> Iterator[
 
 def _golden(expect: Expect, observed: Observed) -> Iterator[Finding]:
     if expect.requests_match is not None:
-        comparison = golden.compare(expect.requests_match, comparable(observed))
+        path = Path(expect.requests_match)
+        comparison = golden.compare(path, comparable(observed))
         if comparison.wrong:
-            wanted = f'the requests of {expect.requests_match.name}'
+            wanted = f'the requests of {path.name}'
             yield Finding('golden', 'expect.requests_match', wanted, comparison.wrong, comparison.difference)
 
 

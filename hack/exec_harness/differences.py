@@ -36,10 +36,11 @@ def between(before: Path, after: Path) -> list[Difference]:
 
 
 def _scenarios(folder: Path) -> dict[str, Path]:
-    """The folders of scenarios there, by name: the folder itself, or those in it."""
+    """The folders of scenarios there, by name: the folder itself, or those in it, second attempts left out."""
     if (folder / 'result.json').is_file():
         return {folder.name: folder}
-    found = {path.parent.name: path.parent for path in folder.glob('*/result.json')}
+    there = (path.parent for path in folder.glob('*/result.json'))
+    found = {each.name: each for each in there if not each.name.endswith(evidence.SECOND)}
     if not found:
         raise UserError(f'{folder}: holds no results (name the folder of a run, or of a scenario in it)')
     return found

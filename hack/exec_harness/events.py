@@ -1,10 +1,34 @@
 """Reads the events that agents print, in either spelling: `{type, item}` or `{id, msg: {type}}`."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from hack.exec_harness import strict_json
 
 Event = Mapping[str, Any]
+
+_TYPES: Final = """
+    thread.started turn.started turn.completed turn.failed item.started item.updated item.completed error
+"""
+_ITEMS: Final = """
+    agent_message assistant_message reasoning command_execution file_change mcp_tool_call collab_tool_call web_search
+    todo_list error
+"""
+_MESSAGES: Final = """
+    agent_message agent_message_content_delta agent_message_delta agent_reasoning agent_reasoning_delta
+    agent_reasoning_raw_content agent_reasoning_raw_content_delta agent_reasoning_section_break
+    apply_patch_approval_request background_event context_compacted deprecation_notice elicitation_request
+    entered_review_mode error exec_approval_request exec_command_begin exec_command_end exec_command_output_delta
+    exited_review_mode get_history_entry_response item_completed item_started list_custom_prompts_response
+    mcp_list_tools_response mcp_startup_complete mcp_startup_update mcp_tool_call_begin mcp_tool_call_end
+    patch_apply_begin patch_apply_end plan_update raw_response_item request_user_input session_configured
+    shutdown_complete stream_error task_complete task_started terminal_interaction token_count turn_aborted turn_diff
+    undo_completed undo_started user_message view_image_tool_call warning web_search_begin web_search_end
+"""
+# What events are known to count as: the whole of what Codex prints since 0.99, and what older builds and forks print.
+KINDS: Final = frozenset(
+    prefix + kind for prefix, known in (('', _TYPES), ('item.', _ITEMS), ('msg.', _MESSAGES)) for kind in known.split()
+)
 
 
 class Command(NamedTuple):
@@ -21,19 +45,14 @@ def split(stdout: bytes) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     events, bad = [], []
     for line in filter(None, (line.strip() for line in stdout.split(b'\n'))):
         try:
-            event = json.loads(line, parse_constant=_no_json)
-        except (ValueError, RecursionError):  # also bytes that are no text
+            event = strict_json.parse(line)
+        except ValueError:
             event = None
         if isinstance(event, dict):
             events.append(event)
         else:
             bad.append(line.decode('utf-8', 'backslashreplace'))
     return tuple(events), tuple(bad)
-
-
-def _no_json(word: str) -> None:
-    """Python takes NaN and Infinity; JSON, and whoever else reads the agent's events, does not."""
-    raise ValueError(word)
 
 
 def kinds(event: Event) -> set[str]:
@@ -43,14 +62,13 @@ def kinds(event: Event) -> set[str]:
     return {kind for kind in found if isinstance(kind, str)}
 
 
-def thread_id(events: Sequence[Event]) -> str | None:
-    """The session that a later turn resumes: what the first event that names one says."""
-    for event in events:
-        message = _inner(event, 'msg')
-        value = event.get('thread_id') if event.get('type') == 'thread.started' else message.get('session_id')
-        if isinstance(value, str):
-            return value
-    return None
+def sessions(events: Sequence[Event]) -> list[str]:
+    """The sessions that they name, each once, in order: the first is what a later turn resumes."""
+    named = (
+        event.get('thread_id') if event.get('type') == 'thread.started' else _inner(event, 'msg').get('session_id')
+        for event in events
+    )
+    return list(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 def messages(events: Sequence[Event]) -> list[str]:
@@ -65,6 +83,17 @@ def _messages(events: Sequence[Event]) -> Iterator[str]:
             yield str(item.get('text', ''))
         elif message.get('type') == 'agent_message':
             yield str(message.get('message', ''))
+
+
+def errors(events: Sequence[Event]) -> list[str]:
+    """What went wrong, in the agent's words: of the stream, of a turn, of an item."""
+    told = [(event, *(_inner(event, key) for key in ('error', 'item', 'msg'))) for event in events]
+    return [str(said['message']) for each in told for said in each if 'message' in said and _is_error(said)]
+
+
+def _is_error(said: Event) -> bool:
+    """What a turn failed by has no type."""
+    return said.get('type', 'error') in ('error', 'stream_error')
 
 
 def commands(events: Sequence[Event]) -> list[Command]:

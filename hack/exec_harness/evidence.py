@@ -17,6 +17,7 @@ from hack.common.errors import UserError
 from hack.exec_harness import events
 from hack.exec_harness.model import Finding, Observed, Request, Result, TurnRun
 
+SECOND: Final = '~2'  # ends the name of a second attempt's folder
 _TRIES: Final = 20
 
 

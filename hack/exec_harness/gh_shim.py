@@ -48,9 +48,12 @@ def install(folder: Path, state: Path, scripted: Gh) -> None:
 
 
 def read(state: Path) -> Record:
-    """What `install` and the calls since wrote; raises OSError or ValueError."""
-    kept = json.loads(state.read_bytes())
-    return Record(tuple(kept['calls']), kept['state'])
+    """What `install` and the calls since wrote; raises OSError, also where somebody else has written there."""
+    try:
+        kept = json.loads(state.read_bytes())
+        return Record(tuple(kept['calls']), kept['state'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f'what the fake gh keeps was overwritten: {error}') from error
 
 
 def main(arguments: Sequence[str]) -> int:

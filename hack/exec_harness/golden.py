@@ -1,7 +1,7 @@
 """Golden requests: what an agent's requests came to when somebody last looked at them, in a file one can read.
 
-Long texts, as instructions and descriptions of tools are, stand in it by their length and digest: what changed in one
-shows in the evidence, and a golden file stays small and our own.
+Long texts, as instructions are, and descriptions, as tools have, stand in it by their length and digest: what changed
+in one shows in the evidence, and a golden file stays small and our own.
 """
 
 import difflib
@@ -24,13 +24,19 @@ class Comparison(NamedTuple):
 
 
 def abridged(value: Any) -> Any:
-    """The value with every long text replaced by its length and digest."""
-    if isinstance(value, str) and len(value) > _LONGEST:
-        digest = files.sha256(value.encode('utf-8', 'backslashreplace'))
-        return f'({len(value)} characters, sha256 {digest[:16]})'
+    """The value with every long text, and every description, replaced by its length and digest."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else _digest(value)
     if isinstance(value, dict):
-        return {key: abridged(inner) for key, inner in value.items()}
+        return {
+            key: _digest(inner) if key == 'description' and isinstance(inner, str) else abridged(inner)
+            for key, inner in value.items()
+        }
     return [abridged(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _digest(text: str) -> str:
+    return f'({len(text)} characters, sha256 {files.sha256(text.encode("utf-8", "backslashreplace"))[:16]})'
 
 
 def compare(path: Path, observed: Sequence[Any]) -> Comparison:

@@ -156,6 +156,7 @@ class RequestExpect(NamedTuple):
     not_contains: tuple[str, ...] = ()
     counts: Mapping[str, int] = {}  # `count`: how often each text stands there
     image_payload_bytes: int | None = None
+    in_order: tuple[str, ...] = ()  # each stands there after the one before
 
 
 class OutputExpect(NamedTuple):
@@ -173,7 +174,9 @@ class Expect(NamedTuple):
     assistant_contains: tuple[str, ...] = ()
     command_contains: tuple[str, ...] = ()
     gh_contains: tuple[str, ...] = ()
+    error_contains: tuple[str, ...] = ()
     stderr_contains: tuple[str, ...] = ()
+    session_count: int | None = None  # different ones that the turns named
     responses_request_count: int | None = None
     workspace_files: tuple[FileExpect, ...] = ()
     workspace_git_status: tuple[StatusExpect, ...] = ()
@@ -183,7 +186,7 @@ class Expect(NamedTuple):
     event_count_any: tuple[Mapping[str, tuple[int, ...]], ...] = ()  # all of at least one of these holds
     responses: tuple[RequestExpect, ...] = ()
     function_call_outputs: tuple[OutputExpect, ...] = ()
-    requests_match: Path | None = None  # the golden file, beside the scenario
+    requests_match: str | None = None  # the path of the golden file, which may name the agent
     egress: tuple[str, ...] = ()  # each is reached for, and nothing else is; skipped where that cannot be seen
 
 
@@ -255,12 +258,14 @@ class Observed(NamedTuple):
     turns: tuple[TurnRun, ...]
     events: tuple[Mapping[str, Any], ...]  # of all turns
     workspace: Path
+    turns_asked: int = 1
     bad_lines: tuple[str, ...] = ()  # of standard output, that hold no JSON object
     requests: tuple[Request, ...] = ()
     unused_replies: tuple[str, ...] = ()
     gh_calls: tuple[Mapping[str, Any], ...] = ()  # {'argv': […], 'exit_code': n, …}
     gh_state: Mapping[str, Any] = {}
-    git_status: str | None = None  # None: the workspace is no repository
+    git_status: str | None = None  # None: there is none
+    no_git_status: str = 'the workspace is no repository'  # why, then
     egress: tuple[str, ...] | None = None  # hosts and addresses; None: not checked
     masks: Mapping[str, str] = {}  # a path of this run: what stands for it in what is compared
 
@@ -286,3 +291,4 @@ class Result(NamedTuple):
     agent_seconds: float = 0.0  # of these, spent by the agent itself
     folder: str = ''
     returncode: int | None = None  # of the last turn that ran
+    claim: str = ''  # of the scenario

@@ -20,10 +20,11 @@ _VARYING: Final = tuple(
         (r'\b(127\.0\.0\.1|localhost|\[::1\]):\d{2,5}\b', r'\1:<port>'),
     )
 )
-_TIMEZONE: Final = re.compile(r'(<timezone>)[^<]*(</timezone>)')
+_OF_MACHINE: Final = re.compile(r'<(timezone|shell)>[^<]*(?=</\1>)')
 _MEASURED: Final = re.compile(
     r'(?:^|_)(?:timestamp|duration|wall_time|time|at)(?:_(?:s|ms|us|ns|secs?|seconds|millis))?$'
 )
+_SHORT: Final = 60  # characters
 _ABSENT: Final = object()
 
 
@@ -48,6 +49,7 @@ class Normaliser:
         longest_first = sorted(self._masks, key=len, reverse=True)
         self._paths = re.compile('|'.join(map(re.escape, longest_first)) or r'(?!)')
         self._numbers: dict[str, int] = {}
+        self._short: dict[str, str] = {}  # what the names in JSON come to, which are the same again and again
 
     def value(self, value: Any) -> Any:
         """The JSON value, masked, keys in order."""
@@ -58,8 +60,15 @@ class Normaliser:
         return [self.value(inner) for inner in value] if isinstance(value, list | tuple) else value
 
     def text(self, text: str) -> str:
+        if len(text) > _SHORT:
+            return self._masked(text)
+        if text not in self._short:
+            self._short[text] = self._masked(text)
+        return self._short[text]
+
+    def _masked(self, text: str) -> str:
         text = self._paths.sub(lambda found: self._masks[found[0]], text)
-        text = _TIMEZONE.sub(r'\1<zone>\2', _UUID.sub(self._uuid, text))
+        text = _OF_MACHINE.sub(r'<\1><\1>', _UUID.sub(self._uuid, text))
         for pattern, mask in _VARYING:
             text = pattern.sub(mask, text)
         return text

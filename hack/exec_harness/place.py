@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hack.common.errors import UserError
-from hack.common.files import repository_of
-from hack.common.process import Ran, Supervisor
+from hack.common.process import End, Ran, Supervisor
 from hack.exec_harness import gh_shim
 from hack.exec_harness.adapters import Row
 from hack.exec_harness.model import Scenario
@@ -133,17 +132,20 @@ def furnish(place: Place, scenario: Scenario, supervisor: Supervisor, caller: Ma
         (place.home / name).write_text(f'PATH={shlex.quote(str(place.bin))}:$PATH\nexport PATH\n')
 
 
-def git_status(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) -> str | None:
-    """What `git status --porcelain` says of the workspace; None where it is no repository; raises OSError."""
+def git_status(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) -> tuple[str | None, str]:
+    """What `git status --porcelain` says of the workspace, or why it says nothing; raises OSError if it cannot run."""
     if not (place.workspace / '.git').exists():
-        return None
-    return b''.join(_git(place, supervisor, caller, 'status', '--porcelain').out.parts()).decode('utf-8', 'replace')
+        return None, 'the workspace is no repository'
+    ran = _git(place, supervisor, caller, 'status', '--porcelain')
+    if ran.status != 0:
+        return None, _said(ran)
+    return b''.join(ran.out.parts()).decode('utf-8', 'replace'), ''
 
 
 def _is_fit(place: Path) -> bool:
-    """PATH cannot hold a colon; and tools look for configuration in the folders above them."""
+    """PATH cannot hold a colon; and agents read what stands above them, up to a `.git`, even an empty one."""
     usable = ':' not in str(place) and os.access(place, os.W_OK)
-    return usable and not repository_of(place)
+    return usable and not any((above / '.git').exists() for above in (place, *place.parents))
 
 
 def _inside(place: Place, path: str) -> Path:
@@ -164,11 +166,17 @@ def _copy(source: Path, target: Path) -> None:
 
 def _commit(place: Place, supervisor: Supervisor, caller: Mapping[str, str]) -> None:
     """Make the workspace a repository in which all is committed; an identity stands in it, for the agent's own."""
-    _git(place, supervisor, caller, 'init', '--quiet', '--template=', '--initial-branch=main')
+    _made(place, supervisor, caller, 'init', '--quiet', '--template=', '--initial-branch=main')
     with open(place.workspace / '.git/config', 'a') as config:
         config.write('[user]\n\tname = dogfood\n\temail = dogfood@localhost\n')
-    _git(place, supervisor, caller, 'add', '--all')
-    _git(place, supervisor, caller, 'commit', '--quiet', '--allow-empty', '--message=fixture')
+    _made(place, supervisor, caller, 'add', '--all')
+    _made(place, supervisor, caller, 'commit', '--quiet', '--allow-empty', '--message=fixture')
+
+
+def _made(place: Place, supervisor: Supervisor, caller: Mapping[str, str], *words: str) -> None:
+    ran = _git(place, supervisor, caller, *words)
+    if ran.status != 0:
+        raise OSError(f'git {words[0]}: {_said(ran)}')
 
 
 def _git(place: Place, supervisor: Supervisor, caller: Mapping[str, str], *words: str) -> Ran:
@@ -180,10 +188,15 @@ def _git(place: Place, supervisor: Supervisor, caller: Mapping[str, str], *words
         seconds=_GIT_SECONDS,
         owner=place.owner,
     )
-    if ran.status != 0:
-        said = b''.join(ran.err.parts()).decode('utf-8', 'replace')
-        raise OSError(f'git {words[0]}: {" ".join((ran.why or said).split()) or ran.end.value}')
+    if ran.end is not End.EXITED:
+        raise OSError(f'git {words[0]}: {_said(ran)}')
     return ran
+
+
+def _said(ran: Ran) -> str:
+    """What it complains of, in one line."""
+    said = b''.join(ran.err.parts()).decode('utf-8', 'replace')
+    return ' '.join((ran.why or said).split()) or ran.end.value
 
 
 def _stage_skills(place: Place, roots: Sequence[Path]) -> None:

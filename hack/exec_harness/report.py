@@ -1,7 +1,7 @@
 """What a run says: a line per scenario as it ends, the closing table, JSON lines, JUnit; nothing is judged here."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from hack.common import results
@@ -13,7 +13,7 @@ from hack.exec_harness.verdicts import cause
 
 _STYLES: Final = {'passed': 'green', 'skipped': 'cyan', 'infra': 'magenta', 'failed': 'bold red'}
 _MOST_FINDINGS: Final = 3  # of a scenario, on a screen; all are in its evidence
-_MOST_LINES: Final = 60
+_MOST_LINES: Final = 30
 _MOST_IN_FULL: Final = 5  # scenarios
 _OUTCOMES: Final[Mapping[str, Literal['passed', 'failure', 'error', 'skipped']]] = {
     'passed': 'passed',
@@ -72,15 +72,24 @@ def show(run: Run, console: Console) -> None:
     """What was found, in full, then figures, and last of all one line that says whether and why the gate is red."""
     with_findings = [result for result in run.results if result.findings]
     for result in with_findings[:_MOST_IN_FULL]:
-        found = '\n\n'.join(map(evidence.in_full, result.findings[:_MOST_FINDINGS])).splitlines()[:_MOST_LINES]
-        title = f'{visible(result.name)} ({result.path}:{result.line}, evidence: {result.folder})'
-        console.say('', console.paint(title, 'bold'), *(f'  {visible(text)}' for text in found))
+        title = console.paint(f'{visible(result.name)} ({result.path}:{result.line})', 'bold')
+        claim = [console.fold(f'  {visible(result.claim)}')] if result.claim else []
+        found = (console.fold(visible(text), ' ' * 14) for text in _found(result))
+        console.say('', title, *claim, f'  evidence: {result.folder}', '', *found)
     if more := with_findings[_MOST_IN_FULL:]:
         console.say('', f'{counted(len(more), "further scenario")} with findings: each has its findings.txt')
     console.say('', console.fold(_figures(run)))
     if run.egress:
         console.say(console.fold(f'egress: not checked ({visible(run.egress)})'))
     console.say(f'evidence: {run.folder}', console.paint(console.fold(visible(sentence(run))), _style(run)))
+
+
+def _found(result: Result) -> Iterator[str]:
+    """What did not hold, as much as is worth a screen."""
+    found = '\n\n'.join(map(evidence.in_full, result.findings[:_MOST_FINDINGS])).splitlines()
+    yield from (f'  {text}'.rstrip() for text in found[:_MOST_LINES])
+    if len(found) > _MOST_LINES or len(result.findings) > _MOST_FINDINGS:
+        yield '  … (all of it is in findings.txt)'
 
 
 def _style(run: Run) -> str:
@@ -121,7 +130,7 @@ def _case(result: Result, agent: str) -> results.Case:
         text='\n\n'.join(map(evidence.in_full, result.findings)),
         file=result.path,
         line=result.line,
-        properties={'agent': agent, 'evidence': result.folder},
+        properties={'agent': agent, 'claim': result.claim, 'evidence': result.folder},
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import re
 import socket
@@ -22,7 +21,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from hack.common.errors import UserError
-from hack.exec_harness import dialects, replies, templates
+from hack.exec_harness import dialects, replies, strict_json, templates
 from hack.exec_harness.dialects import Dialect
 from hack.exec_harness.model import Api, Request, Scenario, Served
 from hack.exec_harness.sse import Answer, Close
@@ -213,8 +212,8 @@ def _masked(name: str, value: str) -> str:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return strict_json.parse(body)
+    except ValueError:
         return None
 
 

@@ -2,15 +2,18 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hack.common.source import Document, Problem, Table
-from hack.exec_harness import values
+from hack.common.source import Document, Problem, Table, suggest
+from hack.exec_harness import events, values
 
 _OF_REQUESTS: Final = ('responses_request_count', 'responses', 'function_call_outputs', 'requests_match')
 _LISTS_OF_PARTS: Final = ('workspace_files', 'workspace_git_status', 'responses', 'function_call_outputs')
+_FRAMING: Final = ('connection', 'content-length', 'transfer-encoding')
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _NO_CLAIM: Final = frozenset({'request', 'scope'})
 
 Say = Callable[..., Problem]
@@ -95,10 +98,32 @@ def _api(document: Document, api: Any) -> Iterator[Problem]:
         for at, event in enumerate(reply.get('events', ())):
             if fault := _event_fault(event):
                 yield document.problem(fault, ('events', at), within=reply)
+        yield from _headers(document, reply)
         fault, events = reply.get('fault'), reply.get('events', ())
         if isinstance(fault, Table) and fault.get('after', 0) > len(events):
             what = f'it comes after {fault["after"]} events, but there are {len(events)} (lower it)'
             yield document.problem(what, ('after',), within=fault)
+
+
+def _headers(document: Document, reply: Table) -> Iterator[Problem]:
+    """What could not be sent, and what no request could ever have."""
+    sent = reply.get('headers', {})
+    for name, value in sent.items():
+        fault = _header_fault(name)
+        if name.lower() in _FRAMING:
+            fault = f'{name!r} is what the API itself says of a body (for one that ends too early: fault: truncate)'
+        if fault:
+            yield document.problem(fault, (name,), of_key=True, within=sent)
+        elif re.search(r'[\0\r\n]', value):
+            yield document.problem('a header holds no line break and no NUL (take it out)', (name,), within=sent)
+    wanted = reply.get('when', {}).get('header', {})
+    for name in wanted:
+        if fault := _header_fault(name):
+            yield document.problem(fault, (name,), of_key=True, within=wanted)
+
+
+def _header_fault(name: str) -> str | None:
+    return None if _HEADER.fullmatch(name) else f'{name!r} is no name of a header (use letters, digits and -)'
 
 
 def _event_fault(event: Table) -> str | None:
@@ -122,10 +147,30 @@ def _expect(document: Document, expect: Table, asked: frozenset[str]) -> Iterato
     if 'gh_contains' in expect and 'gh' not in asked:
         what = "without gh no call of it is seen, so 'gh_contains' cannot be checked (add it, or remove this)"
         yield document.problem(what, ('gh_contains',), of_key=True, within=expect)
+    yield from _kinds(document, expect)
     for key in _LISTS_OF_PARTS:
         for number, entry in enumerate(expect.get(key, ())):
             if fault := _vacuous(key, entry) or _contradiction(entry):
                 yield document.problem(fault, (key, number), within=expect)
+
+
+def _kinds(document: Document, expect: Table) -> Iterator[Problem]:
+    """A kind that is misspelt never comes: 0 of it are no claim, and any other number blames the agent."""
+    either = expect.get('event_count_any', {})
+    known = events.KINDS | frozenset(expect.get('new_kinds', ()))
+    for counts in (expect.get('event_count', {}), *([either] if isinstance(either, Table) else either)):
+        for kind in counts:
+            if kind not in known and (fault := _kind_fault(kind, counts[kind])):
+                yield document.problem(fault, (kind,), of_key=True, within=counts)
+
+
+def _kind_fault(kind: str, wanted: Any) -> str | None:
+    """Of messages there are more than we know; one of them is taken for a new one if it is like none that we do."""
+    near = suggest(kind, events.KINDS)
+    may_be_none = wanted == 0 or (isinstance(wanted, list) and 0 in wanted)
+    if not near and (not may_be_none or kind.startswith('msg.')):
+        return None
+    return f'unknown kind of event {kind!r}{near} (one that is new is named in new_kinds)'
 
 
 def _vacuous(key: str, entry: Table) -> str | None:

@@ -15,6 +15,8 @@ from hack.exec_harness.pool import Ending, Pool, Task
 
 _PATIENCE: Final = 4  # times its limit: what a turn may take on a machine too busy to let it run
 _AROUND_SECONDS: Final = 60.0  # for all that is not a turn
+_REQUEST_SECONDS: Final = 0.1  # about what one takes
+_STALL: Final = 4  # about what an agent waits for a stream that has fallen silent, in requests
 _NO_NAME: Final = re.compile(r'[^A-Za-z0-9._-]+')
 
 Attempt = Callable[[Scenario, Path], Result]
@@ -31,8 +33,8 @@ def run(scenarios: Sequence[Scenario], attempt: Attempt, pool: Pool, folder: Pat
     folders = _folders(scenarios, folder)
     attempts = [
         (scenario, folders[scenario.name].with_name(folders[scenario.name].name + suffix))
-        for scenario in sorted(scenarios, key=_requests, reverse=True)  # the long ones first, or the end waits for one
-        for suffix in (('', '~2') if twice else ('',))
+        for scenario in sorted(scenarios, key=_length, reverse=True)  # the long ones first, or the end waits for one
+        for suffix in (('', evidence.SECOND) if twice else ('',))
     ]
     results: dict[str, list[Result]] = {scenario.name: [] for scenario in scenarios}
     for ending in pool.run(Task(partial(_attempted, attempt, *each), _seconds(each[0])) for each in attempts):
@@ -70,7 +72,9 @@ def _difference(first: Result, second: Result) -> Finding | None:
         sides = getattr(before, what), getattr(after, what)
         if difference := normalise.first_difference(*sides):
             claim = f'{what} are the same in two runs, at {difference.path or "the top"}'
-            return Finding('determinism', claim, difference.before, difference.after, nearest=f'{second.folder}')
+            return Finding(
+                'determinism', claim, difference.before, difference.after, nearest=f'the second run: {second.folder}'
+            )
     return None
 
 
@@ -88,7 +92,8 @@ def _unmeasured(scenario: Scenario, folder: Path, why: str) -> Result:
     """A result for what has none; its evidence is what there is, which may be nothing."""
     *before, last = why.splitlines()
     cause = f'the worker crashed: {last}' if before else last
-    result = Result(scenario.name, scenario.path, scenario.line, 'infra', cause, folder=str(folder))
+    where = scenario.name, scenario.path, scenario.line
+    result = Result(*where, 'infra', cause, folder=str(folder), claim=scenario.claim)
     with contextlib.suppress(OSError):  # the reason may be that nothing can be written there
         folder.mkdir(parents=True, exist_ok=True)
         files.write_json(folder / 'result.json', evidence.as_json(result))
@@ -97,9 +102,14 @@ def _unmeasured(scenario: Scenario, folder: Path, why: str) -> Result:
     return result
 
 
-def _requests(scenario: Scenario) -> int:
-    """About how many the agent will make: what it takes grows with them."""
-    return len(scenario.responses_api.responses) if scenario.responses_api else len(scenario.turns)
+def _length(scenario: Scenario) -> float:
+    """About how long it takes, in requests: those that the agent will make, and what it is kept waiting for."""
+    replies = scenario.responses_api.responses if scenario.responses_api else ()
+    waits = sum(
+        reply.delay / _REQUEST_SECONDS + _STALL * (reply.fault is not None and reply.fault.kind == 'stall')
+        for reply in replies
+    )
+    return len(scenario.turns) + sum(reply.times or 1 for reply in replies) + waits
 
 
 def _seconds(scenario: Scenario) -> float:

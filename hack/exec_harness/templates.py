@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 
 from hack.common.source import LARGEST, Document, Items, Problem, Table, suggest
 
-NAMES: Final = ('base_url', 'workspace', 'home')
+NAMES: Final = ('agent', 'base_url', 'workspace', 'home')
 TOOLS: Final = ('shell', 'apply_patch', 'view_image')  # what adapters may know a tool for; each may have an argument
 _TOOL: Final = 'tool.'
 _TOOL_NAMES: Final = tuple(f'{_TOOL}{tool}{of}' for tool in TOOLS for of in ('', '.argument'))
-_KNOWN: Final = re.compile(r'\{\{ ?(base_url|workspace|home|tool\.[a-z_]+(?:\.[a-z_]+)*) ?\}\}')
+_KNOWN: Final = re.compile(r'\{\{ ?(agent|base_url|workspace|home|tool\.[a-z_]+(?:\.[a-z_]+)*) ?\}\}')
 _ANY: Final = re.compile(r'\{\{ ?([A-Za-z_.-]+) ?\}\}')
 _REPEAT: Final = '$repeat'
 

@@ -164,6 +164,7 @@ def _expect(raw: Raw, folder: Path) -> Expect:
         assistant_contains=_texts(raw.get('assistant_contains')),
         command_contains=_texts(raw.get('command_contains')),
         gh_contains=_texts(raw.get('gh_contains')),
+        error_contains=_texts(raw.get('error_contains')),
         stderr_contains=_texts(raw.get('stderr_contains')),
         workspace_files=tuple(map(_file, raw.get('workspace_files', ()))),
         workspace_git_status=tuple(map(_status, raw.get('workspace_git_status', ()))),
@@ -174,8 +175,8 @@ def _expect(raw: Raw, folder: Path) -> Expect:
         responses=tuple(map(_request, raw.get('responses', ()))),
         function_call_outputs=tuple(map(_output, raw.get('function_call_outputs', ()))),
         egress=_texts(raw.get('egress')),
-        requests_match=folder / raw['requests_match'] if 'requests_match' in raw else None,
-        **_some(raw, 'returncode', 'responses_request_count'),
+        requests_match=str(folder / raw['requests_match']) if 'requests_match' in raw else None,
+        **_some(raw, 'returncode', 'responses_request_count', 'session_count'),
     )
 
 
@@ -211,6 +212,7 @@ def _request(raw: Raw) -> RequestExpect:
         contains_all=_all(raw),
         not_contains=_none(raw),
         counts=raw.get('count', {}),
+        in_order=_texts(raw.get('in_order')),
         **_some(raw, 'request', 'scope', 'image_payload_bytes'),
     )
 

@@ -16,8 +16,11 @@ class Judgement(NamedTuple):
     cause: str = ''
 
 
-def judge(turns: Sequence[TurnRun], findings: Sequence[Finding], api_crash: str) -> Judgement:
-    """`failed` blames the agent; whatever kept the harness from measuring is `infra`, whatever else was found."""
+def judge(turns: Sequence[TurnRun], findings: Sequence[Finding], api_crash: str, trouble: str = '') -> Judgement:
+    """`failed` blames the agent; whatever kept the harness from measuring is `infra`, whatever else was found.
+
+    `trouble`: what was wrong with the machine meanwhile, which excuses what was found.
+    """
     if api_crash:
         return Judgement('infra', f'the fake API crashed: {api_crash}')
     if not turns:
@@ -25,6 +28,8 @@ def judge(turns: Sequence[TurnRun], findings: Sequence[Finding], api_crash: str)
     for number, turn in enumerate(turns, 1):
         if obstacle := _obstacle(turn):
             return Judgement('infra', f'turn {number} {obstacle}')
+    if findings and trouble:
+        return Judgement('infra', trouble)
     if findings:
         return Judgement('failed', cause(most_telling(findings)))
     return Judgement('passed')

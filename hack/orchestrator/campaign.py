@@ -36,13 +36,14 @@ flags = ["-c", "trap '' HUP; exec sleep infinity"]
 _FAULTS: Final = {'agent': 12, 'watchdog': 3, 'standby': 2, 'server': 2, 'socket': 1}
 _MOST_AT_ONCE: Final = 4
 _SECONDS: Final = 60.0
+_LOOK: Final = 0.1  # seconds between two looks
 
 
 def run(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> int:
     """As many faults, the same for a seed as far as processes allow; the exit status is 1 where anything was lost."""
     names = [f'a{number}' for number in range(agents)]
     config = _HEAD + ''.join(f'[[agent]]\nname = "{name}"\nkind = "persistent"\n' for name in names)
-    chance, counted, wrong = random.Random(seed), Counter[str](), Counter[str]()
+    chance, counted, wrong = random.Random(seed), Counter[str](), list[str]()
     with scratch.scratch(config) as there:
         there.verb('up')
         here = there.project
@@ -53,8 +54,11 @@ def run(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> int:
             wrong += _check(here, [*names, WATCHDOG])
         wrong += _check_down(there, names)
     say(f'{sum(counted.values())} faults: ' + ', '.join(f'{number} {kind}' for kind, number in sorted(counted.items())))
-    say(', '.join(f'{wrong[kind]} {kind}' for kind in ('lost', 'doubled', 'torn', 'left')))
-    return Exit.RED if wrong.total() else Exit.GREEN
+    kinds = Counter(what.split()[0] for what in wrong)
+    for what in wrong:
+        say(what)
+    say(', '.join(f'{kinds[kind]} {kind}' for kind in ('lost', 'doubled', 'torn', 'left')))
+    return Exit.RED if wrong else Exit.GREEN
 
 
 def _inject(here: Project, chance: random.Random) -> str:
@@ -70,42 +74,52 @@ def _inject(here: Project, chance: random.Random) -> str:
         victims = supervisor.processes(here, [chance.choice(names)])
     else:
         holder = supervisor.watchdog_pid(here)
-        both = supervisor.watchdogs(here)
+        both = supervisor.processes(here, [WATCHDOG])
         victims = [one for one in both if (one.pid == holder) == (kind == 'watchdog')][:1]
         # The two keep each other up: the one that is left must have had the time to see that it is alone.
-        if len(both) < 2 and not until(lambda: len(supervisor.watchdogs(here)) > 1, _SECONDS):
+        if len(both) < 2 and not until(lambda: len(supervisor.processes(here, [WATCHDOG])) > 1, _SECONDS):
             return 'watchdog alone'
     for victim in victims:
         process.send(victim, signal.SIGKILL)
     return kind
 
 
-def _check(here: Project, names: list[str]) -> Counter[str]:
-    """What is wrong, and stays so: while a server dies and its agents come back, nobody can count them."""
+def _check(here: Project, names: list[str]) -> list[str]:
+    """What is wrong in every look for `_SECONDS`: while a server dies and its agents come back, nobody can count them.
+
+    One look in which all is well is enough: what is really there twice, or lost, does not mend itself for a moment.
+    """
     end = time.monotonic() + _SECONDS
     while (wrong := _wrong(here, names)) and time.monotonic() < end:
-        time.sleep(0.03)
+        time.sleep(_LOOK)
     return wrong
 
 
-def _wrong(here: Project, names: list[str]) -> Counter[str]:
+def _wrong(here: Project, names: list[str]) -> list[str]:
+    """A line for each thing that is wrong now, its kind first."""
     try:
         panes = sightings.look(here)
     except HungError:
         panes = {}
-    alive = _alive(here, names)
-    found = Counter(doubled=sum(alive[name] > 1 for name in names if name != WATCHDOG))
-    found['lost'] = sum(alive[name] == 0 or name not in panes or panes[name].dead for name in names)
-    found['doubled'] += max(0, alive[WATCHDOG] - 2) + max(0, len(supervisor.servers(here)) - 1)
-    found['torn'] = sum(not _is_json(path) for path in sorted(here.store.folder.glob('*.json')))
-    return +found
+    alive, servers = _alive(here, names), [one.pid for one in supervisor.servers(here)]
+    most = {name: 2 if name == WATCHDOG else 1 for name in names}  # one that stands by is beside the watchdog
+    return [
+        *(f'lost {name}' for name in names if not alive[name] or name not in panes or panes[name].dead),
+        *(f'doubled {name}: {alive[name]}' for name in names if len(alive[name]) > most[name]),
+        *(f'doubled tmux server: {servers}' for _ in servers[1:]),
+        *(f'torn {path}' for path in sorted(here.store.folder.glob('*.json')) if not _is_json(path)),
+    ]
 
 
-def _alive(here: Project, names: list[str]) -> Counter[str]:
-    """How many processes each agent has: one scan for all."""
+def _alive(here: Project, names: list[str]) -> dict[str, list[int]]:
+    """The processes of each agent: one scan for all."""
     slots = {here.slot(name): name for name in names}
+    alive: dict[str, list[int]] = {name: [] for name in names}
     living = [one for one in supervisor.processes(here, names) if not one.is_copy]
-    return Counter(slots.get(process.value_of(one.pid, MARKER), '') for one in living)
+    for one in living:
+        if name := slots.get(process.value_of(one.pid, MARKER)):
+            alive[name].append(one.pid)
+    return alive
 
 
 def _is_json(path: os.PathLike[str]) -> bool:
@@ -119,9 +133,9 @@ def _is_json(path: os.PathLike[str]) -> bool:
     return True
 
 
-def _check_down(there: Scratch, names: list[str]) -> Counter[str]:
+def _check_down(there: Scratch, names: list[str]) -> list[str]:
     """What is still there after `down`."""
     there.verb('down')
     here = there.project
     until(lambda: not supervisor.processes(here, [*names, WATCHDOG]), 5.0)
-    return +Counter(left=len(supervisor.processes(here, [*names, WATCHDOG])))
+    return [f'left {one.name} ({one.pid})' for one in supervisor.processes(here, [*names, WATCHDOG])]

@@ -118,13 +118,15 @@ class Keeper:
         """Look once, decide on each agent, act; raises HungError, UserError, OSError."""
         self._reread()
         here = self._here
+        if heavy:
+            self._advance()
+        # Before we look: one that is wanted only since then, and came up after our look, would seem to be missing.
+        self._read_wanted()
+        self._standing = here.store.standing(here.config)
         panes = supervisor.look(here)
         self._follow(panes.values())
         if heavy:
             self._heal_watchdog(panes)
-            self._advance()
-        self._read_wanted()
-        self._standing = here.store.standing(here.config)
         watched = self._due(panes, signals)
         screens = self._screens(watched, panes) if signals else {}
         self._type_kickoffs(panes)

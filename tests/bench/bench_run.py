@@ -59,6 +59,7 @@ def spawning(folder: Path, peers: Path, rounds: int, count: int = 1000) -> list[
     folder.mkdir()
     contenders = {
         'dogfood': dogfood(folder / 'dogfood', count, 'true', shards=2),
+        'bash alone': bash_alone(count),
         'make through sh': make(folder / 'make', count),
         'pytest-xdist': xdist(folder / 'xdist', peers, count),
         'ctest': ctest(folder / 'ctest', peers, count),
@@ -76,7 +77,10 @@ def spawning(folder: Path, peers: Path, rounds: int, count: int = 1000) -> list[
         name: statistics.median(own / other for own, other in zip(took['dogfood'][1:], seconds[1:], strict=True))
         for name, seconds in took.items()
     }
-    running = statistics.median(own / other for own, other in zip(phase[1:], took['make through sh'][1:], strict=True))
+    running, above_bash = (
+        statistics.median(own / other for own, other in zip(phase[1:], took[name][1:], strict=True))
+        for name in ('make through sh', 'bash alone')
+    )
     asked = {'make through sh': '≤ 1.8', 'pytest-xdist': '≤ 0.5'}
     return [
         *(Figure(f'1,000 × true, 2 workers: {name}', seconds, '', 'ms each') for name, seconds in median.items()),
@@ -86,6 +90,7 @@ def spawning(folder: Path, peers: Path, rounds: int, count: int = 1000) -> list[
             if name != 'dogfood'
         ),
         Figure('dogfood, shards alone (no plan, no report) / make through sh', running, '≤ 1.8', '×'),
+        Figure('dogfood, shards alone (no plan, no report) / bash alone', above_bash, '', '×'),
     ]
 
 
@@ -149,6 +154,24 @@ def dogfood(folder: Path, count: int, run: str, shards: int) -> Callable[[], flo
     folder.mkdir(exist_ok=True)
     (folder / 'corpus.yaml').write_text(corpus('j', count, run))
     return lambda: call([DOGFOOD, f'--shards={shards}', 'corpus.yaml'], folder)
+
+
+def bash_alone(count: int, workers: int = 2) -> Callable[[], float]:
+    """The floor: what a step is by contract, `bash -eo pipefail` in UTF-8, only started and waited for."""
+    environment = {'PATH': os.environ['PATH'], 'LANG': 'C.UTF-8', 'SHELL': '/bin/bash'}
+    program = 'import os, sys\n'
+    program += f'for _ in range({count // workers}):\n'
+    program += '    argv = ["bash", "-eo", "pipefail", "-c", "true"]\n'
+    program += '    os.waitpid(os.posix_spawnp("bash", argv, dict(os.environ)), 0)\n'
+
+    def run() -> float:
+        started = time.perf_counter()
+        running = [subprocess.Popen([sys.executable, '-c', program], env=environment) for _ in range(workers)]
+        if any(worker.wait() for worker in running):
+            sys.exit('bash: cannot be started')
+        return time.perf_counter() - started
+
+    return run
 
 
 def make(folder: Path, count: int) -> Callable[[], float]:

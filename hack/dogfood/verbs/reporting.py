@@ -1,12 +1,13 @@
 """The verbs that tell what a run came to: merge and write its reports, or make the page of any bundle."""
 
+import marshal
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, NoReturn
 
 from hack.common import collector, files
 from hack.common.console import Console, console, though_unread
@@ -19,10 +20,11 @@ from hack.dogfood.rundir import RunDir
 def report(asked: Namespace) -> int:
     from hack.dogfood import bundle, outcome
 
-    path, merged = _merged(asked)
-    shown = console(sys.stdout, os.environ)
-    _note_down(asked.state, merged)
-    with _meanwhile(f'{path}/report.html', lambda: _write_page(RunDir(path).page, merged, path, asked.state)):
+    with _page_maker(asked.state) as make_page:
+        path, merged = _merged(asked)
+        shown = console(sys.stdout, os.environ)
+        _note_down(asked.state, merged)
+        make_page(path, merged)
         with though_unread():
             if asked.format == 'json':
                 shown.say(bundle.as_json(merged)[:-1])
@@ -50,10 +52,10 @@ def _merged(asked: Namespace) -> tuple[Path, dict[str, Any]]:
 def _all_ended(run_dir: RunDir) -> bool:
     for number in run_dir.shard_numbers():
         try:
-            events, _ = files.read_jsonl(run_dir.results(number))
+            last = files.last_object(run_dir.results(number))
         except OSError:
             return False
-        if not events or events[-1].get('event') != 'shard-end':
+        if last is None or last.get('event') != 'shard-end':
             return False
     return True
 
@@ -110,10 +112,9 @@ def _note_down(state: Path, merged: Any) -> None:
 
 @collector.paused()
 def page(asked: Namespace) -> int:
-    from hack.dogfood import salvage
+    from hack.dogfood import runs, salvage
 
-    source = Path(asked.bundle)
-    source = source / 'bundle.json' if source.is_dir() else source
+    source = runs.bundle(asked.state, asked.bundle)
     bundle, troubles = salvage.read(source)
     for trouble in troubles:
         print(f'{source}: {trouble}', file=sys.stderr)
@@ -133,25 +134,50 @@ def _write_page(path: Path, bundle: Any, run_dir: Path, state: Path, troubles: S
 
 
 @contextmanager
-def _meanwhile(what: str, make: Callable[[], None]) -> Iterator[None]:
-    """Make something in a process of its own while the block runs: it takes no time from that, nor can it spoil it."""
+def _page_maker(state: Path) -> Iterator[Callable[[Path, Any], None]]:
+    """What makes the page of a run directory's bundle, in a process of its own until the block ends.
+
+    It takes no time from the rest, nor can it spoil it, and has loaded all it needs by when there is a bundle.
+    """
+    read, write = os.pipe()
     try:
         child = os.fork()
     except OSError as error:
-        print(f'{what}: is not made: {error.strerror}', file=sys.stderr)
-        yield
+        said = error.strerror
+        yield lambda path, _: print(f'{path}/report.html: is not made: {said}', file=sys.stderr)
         return
     if child == 0:
-        try:
-            make()
-        except Exception as error:
-            print(f'{what}: is not made: {type(error).__name__}: {error}', file=sys.stderr, flush=True)
-        finally:
-            os._exit(0)
+        os.close(write)
+        _make_page(read, state)
+    os.close(read)
     try:
-        yield
+        with open(write, 'wb') as told:
+            yield lambda path, bundle: _tell(told, (str(path), bundle))
     finally:
-        os.waitpid(child, 0)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+
+
+def _tell(told: IO[bytes], value: Any) -> None:
+    with suppress(BrokenPipeError), told:
+        marshal.dump(value, told)
+
+
+def _make_page(source: int, state: Path) -> NoReturn:
+    page = Path('report.html')
+    try:
+        from hack.dogfood.page import beside, report_page  # noqa: F401 (while there is nothing to do yet)
+
+        with open(source, 'rb') as told:
+            text = told.read()
+        if text:
+            path, bundle = marshal.loads(text)
+            page = RunDir(Path(path)).page
+            _write_page(page, bundle, Path(path), state)
+    except BaseException as error:
+        print(f'{page}: is not made: {type(error).__name__}: {error}', file=sys.stderr, flush=True)
+    finally:
+        os._exit(0)
 
 
 VERBS: Final = {'report': report, 'page': page}

@@ -472,3 +472,32 @@ def test_the_repository_of_a_folder(tmp_path: Path) -> None:
     (inside / '.git').rmdir()
     (inside / '.git').write_text('gitdir: elsewhere')
     assert files.repository_of(inside) == inside
+
+
+def test_the_last_object_is_that_of_the_last_line(tmp_path: Path) -> None:
+    path = tmp_path / 'a.jsonl'
+    path.write_text('{"a": 1}\n' + '{"b": "' + 'x' * 3000 + '"}\n{"c": 3}\n')
+    assert files.last_object(path) == {'c': 3}
+
+
+@pytest.mark.parametrize('text', ['', '{"a": 1}\n{"b"', '{"a": 1}\n[2]\n', '{"a": 1}\n\n'])
+def test_a_last_line_without_an_object_has_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / 'a.jsonl'
+    path.write_text(text)
+    assert files.last_object(path) is None
+
+
+@pytest.mark.parametrize(
+    ('lines', 'told'),
+    [
+        (['{"a": 1}', '{"b": 2}'], ([{'a': 1}, {'b': 2}], ())),
+        (['{"a": 1', '"b": 2}', '{"c": 3},{"d": 4}'], ([], (1, 2, 3))),  # as many objects as lines, of other lines
+        (['{"a": 1}', '[2]', '{"c": 3}'], ([{'a': 1}, {'c': 3}], (2,))),
+    ],
+)
+def test_each_line_is_taken_for_itself(
+    tmp_path: Path, lines: list[str], told: tuple[list[dict[str, int]], tuple[int, ...]]
+) -> None:
+    path = tmp_path / 'a.jsonl'
+    path.write_text(''.join(f'{line}\n' for line in lines))
+    assert files.read_jsonl(path) == told

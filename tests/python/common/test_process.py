@@ -214,6 +214,28 @@ def test_a_daemon_that_writes_to_its_first_pipe_is_drained_not_broken(supervisor
     assert len(supervisor.survivors(OWNER)) >= 1
 
 
+def test_what_survivors_say_and_die_of_is_heard_once_and_by_owner(supervisor: Supervisor, tmp_path: Path) -> None:
+    run(supervisor, f'echo before; (until test -e {tmp_path}/go; do :; done; echo after; kill -SEGV $BASHPID) &')
+    run(supervisor, f'(echo mine; kill -KILL $BASHPID) & touch {tmp_path}/go', owner=OTHER)
+    words: list[bytes] = []
+    died: list[tuple[str, signal.Signals]] = []
+    until = time.monotonic() + 20
+    while not died and time.monotonic() < until:
+        heard = supervisor.heard(OWNER)
+        words += [said(captured) for captured in heard.said]
+        died += heard.died
+    assert b''.join(words) == b'after\n'
+    assert [(who.split()[0], number) for who, number in died] == [('bash', signal.SIGSEGV)]
+    assert supervisor.heard(OWNER) == process.Heard()
+    assert supervisor.heard(OTHER).died == ()
+
+
+def test_what_ends_beside_a_program_is_gone_for_the_program_too(supervisor: Supervisor, tmp_path: Path) -> None:
+    run(supervisor, f'sleep 0.1 & echo $! >{tmp_path}/pid')
+    waits = f'while kill -0 $(cat {tmp_path}/pid) 2>/dev/null; do sleep 0.01; done; exit 7'
+    assert run(supervisor, waits).status == 7
+
+
 def test_a_survivor_that_floods_its_pipe_does_not_hold_us(supervisor: Supervisor) -> None:
     started = time.monotonic()
     assert run(supervisor, 'yes & sleep 0.05').status == 0

@@ -1,13 +1,17 @@
 """The machine fails: full and read-only disks, limits, missing programs, a clock that jumps: never the product."""
 
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from hack.common import process
 from hack.dogfood.rundir import RunDir
-from tests.python.runs import Place, journey, mounted, need_commands
+from tests.python.runs import Place, journey, mounted, need, need_commands, need_root
 
 PASSED = {'passed'}
 
@@ -170,6 +174,27 @@ def test_the_temporary_folder_is_read_only(place: Place) -> None:
     assert not Path(place.ran()[0]).parents[1].exists()
 
 
+def test_no_program_can_be_run_in_the_temporary_folder(place: Place) -> None:
+    """As on hardened machines: another one is taken; the product's own programs in the chain are run."""
+    tool = {'files': {'tool': '#!/bin/sh\necho works\n'}}
+    with mounted(place.tmp, '-t', 'tmpfs', '-o', 'noexec', 'tmpfs'):
+        done = place.run('--keep', 'none', journey('one', './tool', expect={'stdout': {'equals': 'works'}}, **tool))
+    assert (done.exit, done.verdicts) == (0, {'one': 'passed'})
+
+
+def test_no_program_can_be_run_in_any_temporary_folder(place: Place) -> None:
+    need_root()
+    need_commands('unshare', 'mount')
+    hardened = 'for at in /tmp /var/tmp; do mount --bind $at $at && mount -o remount,bind,noexec $at; done; exec "$@"'
+    done = place.run(
+        journey('one', './tool', files={'tool': '#!/bin/sh\necho works\n'}),
+        journey('two', 'touch tool; ./tool || exit 3'),
+        before=('unshare', '-m', 'bash', '-ec', hardened, '-'),
+    )
+    assert (done.exit, done.verdicts) == (1, {'one': 'infra', 'two': 'failed'})
+    assert 'mounted noexec' in done.causes['one']
+
+
 def test_the_run_directory_is_a_file_or_belongs_to_nobody(place: Place) -> None:
     file = place.path / 'file'
     file.touch()
@@ -260,3 +285,50 @@ def test_the_clock_jumps_while_a_step_runs(place: Place, jump: str) -> None:
     assert all(0 <= said['duration_seconds'] < 5 for said in done.journeys.values())
     events = [event['time'] for event in done.events() if 'time' in event]
     assert max(events)[:10] > min(events)[:10]
+
+
+# -- time that the machine took ------------------------------------------------------------------
+
+
+def test_the_run_is_stopped_for_a_while(place: Place) -> None:
+    """Ctrl-Z and fg: steps have sessions of their own and go on, but nobody was there to see when they ended."""
+    live = place.start(
+        journey('quick', 'echo go >> @LEDGER@; sleep 0.5', expect={'exit': 0, 'latency': '2s'}), shards=1
+    )
+    shard = live.shard()
+    live.until(place.ran)
+    process.send(shard, signal.SIGSTOP)
+    time.sleep(3.5)
+    process.send(shard, signal.SIGCONT)
+    done = live.wait()
+    assert done.verdicts['quick'] in ('infra', 'passed')
+
+
+def test_what_settles_while_the_run_is_stopped(place: Place) -> None:
+    """The last sample is one of after the time was up, not of long before."""
+    settles = 'test -e door || { (sleep 1; echo > door) >/dev/null 2>&1 & echo go >> @LEDGER@; exit 1; }'
+    live = place.start(journey('settles', settles, expect={'exit': 0, 'within': '1500ms'}), shards=1)
+    shard = live.shard()
+    live.until(place.ran)
+    process.send(shard, signal.SIGSTOP)
+    time.sleep(3)
+    process.send(shard, signal.SIGCONT)
+    assert live.wait().verdicts == {'settles': 'passed'}
+
+
+def test_the_time_to_settle_on_a_busy_machine(place: Place) -> None:
+    """Up to four times as long, as a step has: whoever should settle had no processor to do it with."""
+    need('pressure stall information', Path('/proc/pressure/cpu').exists())
+    need_commands('taskset', 'timeout')
+    cpu = min(os.sched_getaffinity(0))
+    busy = [
+        subprocess.Popen(('taskset', '-c', str(cpu), 'timeout', '20', 'yes'), stdout=subprocess.DEVNULL) for _ in 'abc'
+    ]
+    try:
+        done = place.run(journey('never', 'exit 1', expect={'exit': 0, 'within': '500ms'}))
+    finally:
+        for one in busy:
+            one.terminate()
+            one.wait()
+    assert done.verdicts == {'never': 'failed'}
+    assert 0.9 < done.journeys['never']['duration_seconds'] < 20

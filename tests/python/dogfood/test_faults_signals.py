@@ -261,3 +261,21 @@ def test_two_runs_into_one_directory_at_the_same_instant(place: Place, resumed: 
     for refused in (one for one in done if one.exit == 2):
         assert str(place.path / 'run') in refused.err
         assert 'Traceback' not in refused.err
+
+
+PYTHON_HELD = """python3 -c "import os, time; print(os.getpid(), file=open('@LEDGER@', 'w')); time.sleep(300)\""""
+
+
+@pytest.mark.parametrize('client', ['echo $$ >> @LEDGER@; sleep 300; test -d .', PYTHON_HELD])
+@pytest.mark.parametrize('name', ['TERM', 'INT'])
+def test_everything_is_told_to_stop_at_once(place: Place, client: str, name: str) -> None:
+    """As systemd ends a service and a server its job: the step hears it too, and may be the first."""
+    number = signal.Signals[f'SIG{name}']
+    live = place.start(journey('held', client), shards=1)
+    live.until(place.ran)
+    os.killpg(os.getpgid(int(place.ran()[0])), number)
+    time.sleep(0.1)
+    os.killpg(live.script.pid, number)
+    done = live.wait()
+    assert (done.exit, done.verdicts) == (130, {'held': 'infra'})
+    assert 'interrupted' in done.causes['held']

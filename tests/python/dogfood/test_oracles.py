@@ -1,6 +1,9 @@
 """Tables: what was expected and seen → the findings, word for word."""
 
 import json
+import re
+from collections.abc import Sequence
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -100,6 +103,9 @@ def test_signal_of(status: int | None, signalled: bool, name: str | None) -> Non
         "thread 'main' panicked at src/main.rs:2:5:",
         'panic: runtime error: index out of range',
         'bash: line 1:   77 Segmentation fault      (core dumped) shop',
+        'bash: line 1:   77 Aborted                 (core dumped) shop',
+        '/usr/bin/bash: line 12: 4711 Floating point exception shop',
+        'bash: line 1: 7 Trace/breakpoint trap   shop',
         '==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1',
         '==7==ERROR: HWAddressSanitizer: tag-mismatch',
         '==7==ERROR: LeakSanitizer: detected memory leaks',
@@ -127,6 +133,10 @@ def test_built_in_crash_markers(line: str) -> None:
         'hispanic: no',
         'Panic: no',
         'Segmentation faults',
+        'Aborted',
+        'bash: line 1:   77 Terminated              shop',
+        'bash: line 1:   77 Killed                  shop',
+        'merge.c: line 7: 12 Abortedly',
         'ERROR: no such file',
         'FATAL: no such role',
         'ERROR: Sanitizer',
@@ -529,3 +539,57 @@ def test_a_finding_of_a_step() -> None:
         'observed': 'none',
         'evidence': None,
     }
+
+
+SEGV = ('redis-server (pid 7)', Signals.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ('said', 'died', 'sent', 'allowed', 'found'),
+    [
+        ((), (), (), (), []),
+        ((b'ready\n',), (), (), (), []),
+        ((b'ready\n', b'panic: x\npanic: y\n'), (), (), (), ['it said: panic: x']),
+        ((b'panic: drill\n',), (), (), ('drill',), []),
+        ((), (SEGV,), (), (), ['redis-server (pid 7): death by signal SIGSEGV']),
+        ((), (SEGV,), (Signals.SIGSEGV,), (), []),
+        ((), (SEGV,), (Signals.SIGABRT,), (), ['redis-server (pid 7): death by signal SIGSEGV']),
+        ((), (SEGV,), (), ('^redis-server .*SIGSEGV$',), []),
+        ((), (('redis-server (pid 7)', Signals.SIGKILL),), (), (), []),  # somebody else's doing
+        ((b'panic: x',), (SEGV,), (), (), ['redis-server (pid 7): death by signal SIGSEGV', 'it said: panic: x']),
+    ],
+)
+def test_what_runs_on_from_an_earlier_step(
+    said: Sequence[bytes],
+    died: Sequence[tuple[str, Signals]],
+    sent: Sequence[Signals],
+    allowed: Sequence[str],
+    found: list[str],
+) -> None:
+    seen = oracles.of_survivors([*map(Text, said)], died, sent, oracles.crash_scan(()), allowed)
+    assert short(seen) == [('crash', 'no crash of what runs on from an earlier step', text) for text in found]
+
+
+def test_signals_that_scripts_send() -> None:
+    scripts = ['kill -ABRT 7; sleep 1', 'kill -KILL 7; echo FILL SYSTEM', 'kill -s SIGSEGV 7']
+    assert oracles.signals_in(scripts) == {Signals.SIGABRT, Signals.SIGSEGV}
+
+
+@pytest.mark.parametrize(
+    ('exit', 'sent', 'excused'),
+    [
+        (0, [], []),
+        (134, [], ['Aborted']),
+        (143, [], []),
+        ('nonzero', [], []),
+        (0, [Signals.SIGSEGV], ['Segmentation fault']),
+        (134, [Signals.SIGSEGV], ['Aborted', 'Segmentation fault']),
+        (139, [Signals.SIGSEGV], ['Segmentation fault']),
+    ],
+)
+def test_deaths_that_are_asked_for(exit: Any, sent: list[Signals], excused: list[str]) -> None:
+    patterns = oracles.asked_for(Expect(exit=exit), sent)
+    told = [f'bash: line 1:   77 {words}      shop' for words in ('Aborted', 'Bus error', 'Segmentation fault')]
+    assert [line for line in told if any(re.search(pattern, line) for pattern in patterns)] == [
+        f'bash: line 1:   77 {words}      shop' for words in excused
+    ]

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from hack.common import process
 from tests.python.runs import Place, journey, need_commands
 
@@ -129,3 +131,49 @@ def test_the_survivors_of_a_killed_shard_are_ended_and_no_look_alikes(place: Pla
     finally:
         bystander.kill()
         bystander.wait()
+
+
+@pytest.mark.parametrize('options', [(), ('--sandbox', 'bwrap')], ids=['plain', 'sandbox'])
+def test_a_step_that_waits_until_a_daemon_is_gone(place: Place, options: tuple[str, ...]) -> None:
+    """Where nobody collects it, it stays for `kill -0`: anywhere else, init would have done so at once."""
+    if options:
+        need_commands('bwrap')
+    gone = 'kill $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.02; done; echo gone'
+    expect = {'stdout': {'equals': 'gone'}}
+    start = f"setsid bash -c 'sleep 300 {BACKGROUND} echo $! >pid'"
+    done = place.run(
+        *options,
+        journey('later', start, {'run': gone, 'expect': expect}, timeout='20s'),
+        journey('at-once', f'{start}; {gone}', expect=expect, timeout='20s'),
+    )
+    assert done.verdicts == {'later': 'passed', 'at-once': 'passed'}
+
+
+def test_a_daemon_that_crashes_while_others_work_with_it(place: Place) -> None:
+    """Nobody asks it in time, or who asks tries again: only what it said, or what it died of, tells."""
+    need_commands('redis-server', 'redis-cli')
+    redis = 'redis-cli -s "$DOGFOOD_DATA_DIR/s"'
+    serve = {
+        'run': 'redis-server --port 0 --unixsocket "$DOGFOOD_DATA_DIR/s" --enable-debug-command yes --daemonize yes '
+        '--pidfile "$PWD/pid"',
+        'expect': {'exit': 0},
+    }
+    ready = {'run': f'{redis} ping; cat pid', 'expect': {'stdout': {'contains': 'PONG'}, 'within': '10s'}}
+    linger = f'sleep 300 {BACKGROUND} echo $! > pid'
+    gone = 'while kill -0 $pid 2>/dev/null; do sleep 0.02; done'
+    tells = '(until test -e go; do sleep 0.02; done; echo "panic: {}" >&2; touch told; sleep 300) &'
+    told = 'touch go; until test -e told; do sleep 0.02; done'
+    done = place.run(
+        journey(
+            'dies', serve, ready, {'run': f'pid=$(cat pid); {redis} debug segfault || {gone}', 'expect': {'exit': 0}}
+        ),
+        journey('killed', linger, f'pid=$(cat pid); kill -KILL $pid; {gone}', 'test -e pid'),
+        journey('aborted', linger, f'pid=$(cat pid); kill -ABRT $pid; {gone}', 'test -e pid'),
+        journey('panics', tells.format('disk on fire'), told),
+        journey('drills', tells.format('a drill'), told),
+        crash_markers={'allow': ['a drill']},
+    )
+    wanted = {'dies': 'failed', 'killed': 'passed', 'aborted': 'passed', 'panics': 'failed', 'drills': 'passed'}
+    assert done.verdicts == wanted
+    assert re.search(r'step 3: .*observed redis-server \(pid \d+\): death by signal SIGSEGV', done.causes['dies'])
+    assert done.causes['panics'].endswith('observed it said: panic: disk on fire')

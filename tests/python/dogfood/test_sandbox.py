@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from hack.common import files, process
+from hack.common.machine import Memory
 from hack.common.process import End, Ran, Supervisor
 from hack.dogfood import attempt, chains, sandbox, start, workspace
 from hack.dogfood.attempt import Shell
-from hack.dogfood.machine import Memory
 from hack.dogfood.model import Capability, Corpus, Expect, Feature, FileCheck, Journey, Options, Step, TextCheck
 from hack.dogfood.rundir import RunDir
 from hack.dogfood.secrets import Mask

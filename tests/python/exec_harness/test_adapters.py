@@ -30,6 +30,7 @@ def test_the_pinned_versions_are_known_by_what_they_say(version: str) -> None:
     assert {'--json', '--sandbox', '--skip-git-repo-check', '--cd'} <= agent.flags
     assert '--max-seconds' not in agent.flags
     assert agent.names() == {
+        'agent': f'codex-{version}',
         'tool.shell': 'exec_command',
         'tool.shell.argument': 'cmd',
         'tool.apply_patch': 'apply_patch',

@@ -40,6 +40,7 @@ EVENTS: tuple[Mapping[str, Any], ...] = (
         },
     },
     {'type': 'item.completed', 'item': {'type': 'agent_message', 'text': 'All is done.', 'parts': [1, {'a': 2}, 3]}},
+    {'type': 'error', 'message': 'The jetty is full.'},
     {'type': 'turn.completed', 'usage': {'input_tokens': 1}},
 )
 
@@ -171,6 +172,12 @@ def test_egress_is_what_is_expected(
     assert {finding.kind for finding in found} <= {'egress'}
 
 
+def test_a_turn_that_could_not_follow_is_the_agents_failure() -> None:
+    finding = one(Expect(), observed(turns_asked=2))
+    assert (finding.kind, finding.claim, finding.observed) == ('events', 'turns', 'it names none')
+    assert checks.check(Expect(returncode=1), ended(End.EXITED, 1)._replace(turns_asked=2)) == ()
+
+
 # -- each expectation: what holds, what does not -------------------------------------------
 
 GH = ({'argv': ['issue', 'list', '--limit', '3']}, {'argv': ['repo', 'view']})
@@ -197,6 +204,16 @@ TABLE: list[tuple[Expect, Expect, tuple[str, str, str, str]]] = [
         ('stderr', 'expect.stderr_contains[0]', '"quick"', 'in none of 2'),
     ),
     (
+        Expect(error_contains=('full', 'The jetty')),
+        Expect(error_contains=('jetty', 'empty')),
+        ('events', 'expect.error_contains[1]', '"empty"', 'in none of 1'),
+    ),
+    (
+        Expect(session_count=1),
+        Expect(session_count=2),
+        ('events', 'expect.session_count', '2', '1'),
+    ),
+    (
         Expect(responses_request_count=2),
         Expect(responses_request_count=3),
         ('requests', 'expect.responses_request_count', '3 requests to the model', '2'),
@@ -214,7 +231,7 @@ TABLE: list[tuple[Expect, Expect, tuple[str, str, str, str]]] = [
     (
         Expect(events=({'type': 'item.completed', 'item': {'parts': [1, {'a': 2}]}}, {'usage': {'input_tokens': 1}})),
         Expect(events=({'item': {'parts': [3, 1]}},)),
-        ('events', 'expect.events[0]', '{"item": {"parts": [3, 1]}}', 'part of none of 6 events'),
+        ('events', 'expect.events[0]', '{"item": {"parts": [3, 1]}}', 'part of none of 7 events'),
     ),
     (
         Expect(event_count={'item.completed': (2,), 'item.command_execution': (1, 2), 'msg.x': (0,)}),
@@ -252,6 +269,16 @@ TABLE: list[tuple[Expect, Expect, tuple[str, str, str, str]]] = [
         Expect(responses=(RequestExpect(0, counts={'RULE-7': 2, 'RULE-8': 0}),)),
         Expect(responses=(RequestExpect(0, counts={'RULE-7': 1}),)),
         ('requests', 'expect.responses[0] (body of request 0).count', '"RULE-7" 1 times', '2 times'),
+    ),
+    (
+        Expect(responses=(RequestExpect(0, in_order=('RULE-7', 'RULE-7', 'say "hi"\nnow')),)),
+        Expect(responses=(RequestExpect(0, in_order=('say "hi"\nnow', 'RULE-7')),)),
+        (
+            'requests',
+            'expect.responses[0] (body of request 0).in_order',
+            '"say \\"hi\\"\\nnow", then "RULE-7"',
+            '"RULE-7" is not there after what stands before it',
+        ),
     ),
     (
         Expect(responses=(RequestExpect(1, image_payload_bytes=65536), RequestExpect(0, image_payload_bytes=0))),
@@ -339,18 +366,18 @@ def test_files_of_the_workspace(tmp_path: Path, wanted: FileExpect, said: tuple[
 
 def test_without_a_repository_nothing_can_be_said_of_its_status() -> None:
     finding = one(Expect(workspace_git_status=(StatusExpect(''),)), observed())
-    assert finding.observed == 'the workspace is none'
+    assert finding.observed == 'the workspace is no repository'
 
 
 def test_golden_requests_are_compared_normalised(tmp_path: Path) -> None:
     path = tmp_path / 'golden.json'
     seen = observed(requests=(asked(0, {'cwd': '/t/1/ws', 'id': '019abf6e-13ee-7a42-8d14-f0c2a11d9a01'}),))
     seen = seen._replace(masks={'/t/1/ws': '<workspace>'})
-    assert one(Expect(requests_match=path), seen).kind == 'golden'
+    assert one(Expect(requests_match=str(path)), seen).kind == 'golden'
     path.write_text('[\n {\n  "cwd": "<workspace>",\n  "id": "<uuid-1>"\n }\n]\n')
-    assert checks.check(Expect(requests_match=path), seen) == ()
+    assert checks.check(Expect(requests_match=str(path)), seen) == ()
     path.write_text('[\n {\n  "cwd": "<home>",\n  "id": "<uuid-1>"\n }\n]\n')
-    finding = one(Expect(requests_match=path), seen)
+    finding = one(Expect(requests_match=str(path)), seen)
     assert finding.observed == 'golden.json:3 is "cwd": "<home>", observed "cwd": "<workspace>"'
     assert '+  "cwd": "<workspace>"' in finding.nearest
 

@@ -45,6 +45,11 @@ def test_two_scenarios_can_be_compared_alone_whatever_they_are_called(tmp_path: 
     assert differences.between(tmp_path / 'one', tmp_path / 'one~2') == []
 
 
+def test_a_run_that_did_each_twice_is_compared_by_its_first_attempts(tmp_path: Path) -> None:
+    twice = write(write(tmp_path / 'b'), 'one~2')
+    assert differences.between(write(tmp_path / 'a'), twice) == []
+
+
 def test_a_folder_without_results_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='holds no results'):
         differences.between(tmp_path, tmp_path)

@@ -36,13 +36,31 @@ MESSAGES: list[events.Event] = [
 
 @pytest.mark.parametrize('told', [ITEMS, MESSAGES])
 def test_what_is_read_from_either_spelling(told: list[events.Event]) -> None:
-    assert events.thread_id(told) == 't-1'
+    assert events.sessions(told) == ['t-1']
     assert events.messages(told) == ['done']
     assert events.usage(told) == {'input_tokens': 3}
     begun, ended = events.commands(told)
     assert begun.command == 'ls a'
     assert begun.exit_code is None
     assert ended == Command('ls a', 'x', 'failed', 1)
+
+
+@pytest.mark.parametrize(
+    'event',
+    [
+        {'type': 'error', 'message': 'no oar'},
+        {'type': 'turn.failed', 'error': {'message': 'no oar'}},
+        {'type': 'item.completed', 'item': {'type': 'error', 'message': 'no oar'}},
+        {'id': '0', 'msg': {'type': 'stream_error', 'message': 'no oar'}},
+    ],
+)
+def test_what_went_wrong_is_read_wherever_it_is_told(event: events.Event) -> None:
+    assert events.errors([*MESSAGES, event]) == ['no oar']
+
+
+def test_a_session_is_named_once_however_often_it_is_told() -> None:
+    again = {'type': 'thread.started', 'thread_id': 't-2'}
+    assert events.sessions([*ITEMS, *ITEMS, again]) == ['t-1', 't-2']
 
 
 def test_what_an_event_counts_as() -> None:
@@ -56,7 +74,8 @@ def test_what_an_event_counts_as() -> None:
 def test_other_shapes_say_nothing(event: events.Event) -> None:
     assert events.messages([event]) == []
     assert events.commands([event]) == []
-    assert events.thread_id([event]) is None
+    assert events.sessions([event]) == []
+    assert events.errors([event]) == []
     assert events.usage([event]) == {}
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from hack.common import process
 from tests.python.exec_harness.agents import STUB
+from tests.python.runs import mounted
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RUN_SCENARIOS = REPOSITORY / 'hack/exec_harness/run_scenarios.py'
@@ -140,6 +141,28 @@ def test_an_expected_exit_status_that_is_not_0_is_green(place: Place) -> None:
     assert place.run().status == 0
 
 
+def test_an_agent_that_breaks_its_repository_has_failed_not_the_harness(place: Place) -> None:
+    expect = {'workspace_git_status': [{'equals': ''}]}
+    place.scenario('broken', 'run echo x >.git/HEAD', git_init=True, expect=expect)
+    ran = place.run()
+    assert ran.verdicts == {'broken': 'failed'}
+    assert 'fatal: not a git repository' in ran.results['broken']['cause']
+
+
+def test_a_state_of_gh_that_was_overwritten_is_told_in_a_line(place: Place) -> None:
+    place.scenario('vandal', 'run echo x >"$TMPDIR/gh/state.json"', gh={})
+    ran = place.run()
+    assert ran.verdicts == {'vandal': 'infra'}
+    assert ran.results['vandal']['cause'].startswith('what the fake gh keeps was overwritten: ')
+
+
+def test_json_that_is_nested_too_deep_is_a_finding(place: Place) -> None:
+    place.scenario('deep', """run printf '{"a":%s%s}\n' "$(printf '[%.0s' {1..900})" "$(printf ']%.0s' {1..900})" """)
+    ran = place.run()
+    assert ran.verdicts == {'deep': 'failed'}
+    assert 'a JSON object on every line' in ran.results['deep']['cause']
+
+
 def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
     place.scenario('flood', 'flood 100')
     place.scenario('garbage', 'flood 5')
@@ -147,6 +170,20 @@ def test_a_huge_output_is_judged_and_kept_within_bounds(place: Place) -> None:
     assert ran.verdicts == {'flood': 'infra', 'garbage': 'failed'}
     assert 'more than the harness keeps' in ran.results['flood']['cause']
     assert (ran.folder / 'flood/stdout.jsonl').stat().st_size < 40 * 2**20
+
+
+def test_a_full_disk_is_not_the_agents_failure(place: Place) -> None:
+    place.scenario('writes', 'run head -c 4M /dev/zero >"$HOME/big" || exit 1')
+    with mounted(place.tmp, '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs'):
+        ran = place.run()
+    assert (ran.status, ran.verdicts) == (3, {'writes': 'infra'})
+    assert 'No space left on device' in ran.results['writes']['cause']
+
+
+def test_room_that_was_made_again_does_not_make_it_the_agents_failure(place: Place) -> None:
+    place.scenario('cleans up', 'run echo "writing: No space left on device" >&2; exit 1')
+    place.scenario('only says so', 'run echo "writing: No space left on device" >&2')
+    assert place.run().verdicts == {'cleans up': 'infra', 'only says so': 'passed'}
 
 
 def test_one_bad_agent_loses_no_other_verdict(place: Place) -> None:
@@ -201,6 +238,17 @@ def test_golden_requests_are_rewritten_only_where_all_else_holds(place: Place) -
     place.scenario('asked', 'say hello', responses_api={}, expect=expect)
     assert place.run('--update').verdicts == {'asked': 'passed'}
     assert golden.read_text() == '[]\n'
+
+
+def test_golden_requests_of_another_version_are_nobodys_failure(place: Place) -> None:
+    golden = place.scenarios / 'golden/asked.codex-0.99.0.json'
+    place.scenario('asked', 'say hello', responses_api={}, expect={'requests_match': 'golden/asked.{{agent}}.json'})
+    ran = place.run()
+    assert ran.verdicts == {'asked': 'skipped'}
+    assert ran.results['asked']['cause'].startswith('asked.codex-0.99.0.json is not there (')
+    assert place.run('--update').verdicts == {'asked': 'passed'}
+    golden.write_text('["of a good day"]\n')
+    assert place.run().verdicts == {'asked': 'failed'}
 
 
 # -- what befalls the harness ----------------------------------------------------------------
@@ -309,3 +357,12 @@ def test_what_only_reads_writes_nothing(place: Place) -> None:
     for verb in ('list', 'check'):
         subprocess.run([sys.executable, RUN_SCENARIOS, verb, place.scenarios], cwd=place.root, check=True)
     assert sorted(path.name for path in place.root.iterdir()) == ['scenarios', 'tmp']
+
+
+def test_a_port_that_cannot_be_is_misuse_in_one_line(place: Place) -> None:
+    place.scenario('one', 'say hello', responses_api={})
+    command = (RUN_SCENARIOS, 'serve', place.scenarios / 'one.json', '--port=65536')
+    ran = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert "'65536' is not a whole number from 0 to 65535" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

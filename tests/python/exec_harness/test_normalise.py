@@ -31,7 +31,8 @@ JSON = st.recursive(
         ('Chunk ID: 9f2c1a\nWall time: 0.0512 seconds', 'Chunk ID: <chunk>\nWall time: <seconds> seconds'),
         ('running with session ID 4711', 'running with session ID <number>'),
         ('http://127.0.0.1:40123/v1', 'http://127.0.0.1:<port>/v1'),
-        ('<timezone>Europe/Berlin</timezone>', '<timezone><zone></timezone>'),
+        ('<timezone>Europe/Berlin</timezone>', '<timezone><timezone></timezone>'),
+        ('<shell>zsh</shell>\n<shell>', '<shell><shell></shell>\n<shell>'),
         ('version 1.2.3, 12 files, call_1, port 80', 'version 1.2.3, 12 files, call_1, port 80'),
     ],
 )

@@ -3,13 +3,12 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hack.common.errors import UserError
-from hack.common.files import repository_of
 from hack.common.process import Supervisor
 from hack.exec_harness import adapters, gh_shim, place
 from hack.exec_harness.model import Api, Copy, Gh, GhMatch, GhReply, Scenario, Turn
@@ -40,20 +39,21 @@ def furnish(made: Place, scenario: Scenario, supervisor: Supervisor, **caller: s
 
 
 def test_it_is_where_it_is_wanted(tmp_path: Path) -> None:
-    if repository_of(tmp_path):
+    if any((above / '.git').exists() for above in tmp_path.parents):
         pytest.skip('the temporary folder is part of a repository')
     made = place.make(tmp_path)
     assert made.root.parent == tmp_path
     place.remove(made)
 
 
-def test_it_is_never_in_a_repository(tmp_path: Path) -> None:
-    (tmp_path / '.git').touch()
+@pytest.mark.parametrize('mark', [Path.touch, Path.mkdir])  # empty: a sandbox leaves such, and agents take it for one
+def test_it_is_never_in_a_repository(tmp_path: Path, mark: Callable[[Path], None]) -> None:
+    mark(tmp_path / '.git')
     inside = tmp_path / 'deep' / 'er'
     inside.mkdir(parents=True)
     made = place.make(inside)
     assert not made.root.is_relative_to(tmp_path)
-    assert repository_of(made.root) is None
+    assert not any((above / '.git').exists() for above in made.root.parents)
     assert made.root.stat().st_mode & 0o777 == 0o700
     place.remove(made)
 
@@ -111,10 +111,10 @@ def test_the_fixture_is_written_copied_and_committed(odd: Place, supervisor: Sup
         'two/three',
     }
     caller = {'PATH': os.environ['PATH']}
-    assert place.git_status(odd, supervisor, caller) == ''
+    assert place.git_status(odd, supervisor, caller) == ('', '')
     (odd.workspace / 'two/three').write_text('changed')
     (odd.workspace / 'new').touch()
-    assert place.git_status(odd, supervisor, caller) == ' M two/three\n?? new\n'
+    assert place.git_status(odd, supervisor, caller) == (' M two/three\n?? new\n', '')
 
 
 def test_the_same_fixture_is_the_same_commit_whatever_the_users_git_says(
@@ -140,7 +140,15 @@ def test_the_same_fixture_is_the_same_commit_whatever_the_users_git_says(
 
 
 def test_without_a_repository_there_is_no_status(odd: Place, supervisor: Supervisor) -> None:
-    assert place.git_status(odd, supervisor, {'PATH': os.environ['PATH']}) is None
+    caller = {'PATH': os.environ['PATH']}
+    assert place.git_status(odd, supervisor, caller) == (None, 'the workspace is no repository')
+    furnish(odd, SCENARIO._replace(git_init=True), supervisor)
+    (odd.workspace / '.git/HEAD').write_text('nonsense')
+    status, why = place.git_status(odd, supervisor, caller)
+    assert status is None
+    assert why.startswith('fatal: not a git repository')
+    with pytest.raises(OSError, match='git status: .*git'):
+        place.git_status(odd, supervisor, {'PATH': '/nonexistent'})
 
 
 @pytest.mark.parametrize('path', ['../x', '/etc/x', 'a/../../x', 'link/x', 'linked', '..', ''])

@@ -89,7 +89,7 @@ def _measure(known: adapters.Agent, asked: Scenario, there: Place) -> dict[str, 
         'outputs': {item['call_id']: str(item['output']) for item in inputs if 'output' in item},
         'unused': served.unused_replies,
         'gh': gh_shim.read(there.gh).calls if scenario.gh else (),
-        'status': place.git_status(there, supervisor, os.environ),
+        'status': place.git_status(there, supervisor, os.environ)[0],
         'egress': network.stop(),
     }
 

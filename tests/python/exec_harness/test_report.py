@@ -9,7 +9,7 @@ import pytest
 
 from hack.common.console import Console
 from hack.exec_harness import report
-from hack.exec_harness.model import Result
+from hack.exec_harness.model import Finding, Result
 from hack.exec_harness.report import Run
 from tests.python.exec_harness.samples import finding, result
 
@@ -68,6 +68,18 @@ def test_what_was_found_is_shown_in_full() -> None:
     assert '  exit: expect.returncode' in lines
     assert '    nearest:  a' in lines
     assert any('two.yaml:3' in line for line in lines)
+
+
+def test_what_a_scenario_claims_stands_above_what_did_not_hold() -> None:
+    lines = shown(run(FAILED._replace(claim='One prompt is one request.', folder='/out/run/two')))
+    at = lines.index('two (two.yaml:3)')
+    assert lines[at + 1 : at + 3] == ['  One prompt is one request.', '  evidence: /out/run/two']
+
+
+@pytest.mark.parametrize('findings', [(finding(),) * 4, (finding(nearest='line\n' * 100),)])
+def test_where_not_all_is_shown_it_is_said_where_that_is(findings: tuple[Finding, ...]) -> None:
+    assert '  … (all of it is in findings.txt)' in shown(run(FAILED._replace(findings=findings)))
+    assert not any('…' in line for line in shown(run(FAILED)))
 
 
 def test_many_failures_do_not_fill_the_screen() -> None:

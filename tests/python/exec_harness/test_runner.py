@@ -10,7 +10,7 @@ import pytest
 
 from hack.exec_harness import evidence, runner
 from hack.exec_harness.evidence import Normalised
-from hack.exec_harness.model import Result, Scenario
+from hack.exec_harness.model import Api, Fault, Reply, Result, Scenario
 from hack.exec_harness.pool import Pool
 from tests.python.exec_harness.samples import finding, observed, result, scenario
 
@@ -65,6 +65,21 @@ def test_scenarios_run_side_by_side(tmp_path: Path) -> None:
         return result(which.name, 'passed' if time.monotonic() < until else 'failed')
 
     assert {each.verdict for each in run(meeting, tmp_path, 'one', 'two').values()} == {'passed'}
+
+
+@pytest.mark.parametrize(
+    'long',
+    [
+        scenario('long', turns=4),
+        scenario('long')._replace(responses_api=Api((Reply('often', times=4),))),
+        scenario('long')._replace(responses_api=Api((Reply('late', delay=2),))),
+        scenario('long')._replace(responses_api=Api((Reply('silent', fault=Fault('stall')),))),
+    ],
+)
+def test_what_takes_long_is_begun_first(long: Scenario, tmp_path: Path) -> None:
+    brief = scenario('brief')._replace(responses_api=Api((Reply('one'), Reply('other'))))
+    ended = runner.run([scenario('one'), long, brief], passing, Pool(1), tmp_path, twice=False)
+    assert [each.name for each in ended] == ['long', 'brief', 'one']
 
 
 def test_twice_and_the_same_is_passed(tmp_path: Path) -> None:

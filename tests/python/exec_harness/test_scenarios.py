@@ -138,17 +138,19 @@ EXPECT = Expect(
     assistant_contains=('a',),
     command_contains=('b',),
     gh_contains=('c',),
+    error_contains=('e',),
     stderr_contains=('d',),
+    session_count=1,
     responses_request_count=2,
     workspace_files=(FileExpect('a/b.txt', True, 'ababab', ('aba', 'a', 'b'), ('c',)),),
     workspace_git_status=(StatusExpect('', ('x',), ('y',)),),
     command_events=(CommandExpect(('ls',), ('x',), ('completed', 'failed'), 0),),
     events=({'type': 'turn.completed'},),
-    event_count={'turn.completed': (1,), 'item.agent_message': (1, 2)},
+    event_count={'turn.completed': (1,), 'item.agent_message': (1, 2), 'item.new_kind': (0,)},
     event_count_any=({'msg.a': (1,)}, {'msg.b': (2,)}),
-    responses=(RequestExpect(-1, 'input', ('a', 'b'), ('c',), {'d': 2}, 0),),
+    responses=(RequestExpect(-1, 'input', ('a', 'b'), ('c',), {'d': 2}, 0, ('e', 'f')),),
     function_call_outputs=(OutputExpect(1, 'c1', ('a',), ('b', 'c'), ('d',)),),
-    requests_match=Path('golden/every-key.json'),
+    requests_match='golden/every-key.json',
     egress=('a.example', '1.1.1.1:443'),
 )
 
@@ -307,6 +309,22 @@ FAULTS = [
         'prompt: hi\nresponses_api: {responses: [{events: [{item: {a: 1}, type: x}]}]}',
         '2:39: an item always comes as response.output_item.done (use payload for another event)',
     ),
+    (
+        'prompt: hi\nresponses_api: {responses: [{headers: {"a b": x}}]}',
+        "2:40: 'a b' is no name of a header (use letters, digits and -)",
+    ),
+    (
+        'prompt: hi\nresponses_api: {responses: [{headers: {x-a: "b\\r\\nc: d"}}]}',
+        '2:45: a header holds no line break and no NUL (take it out)',
+    ),
+    (
+        'prompt: hi\nresponses_api: {responses: [{headers: {Content-Length: "3"}}]}',
+        "2:40: 'Content-Length' is what the API itself says of a body (",
+    ),
+    (
+        'prompt: hi\nresponses_api: {responses: [{when: {header: {"x:": a}}}]}',
+        "2:46: 'x:' is no name of a header (use letters, digits and -)",
+    ),
     ('prompt: hi\ngh: {repo: x}', "2:12: 'x' is no repository (write it as owner/name)"),
     (
         'prompt: hi\ngh: {responses: [{stdout: x}]}',
@@ -336,6 +354,18 @@ FAULTS = [
     ('prompt: hi\nexpect: {event_count: {a: -1}}', "2:27: 'a' is -1 (give at least 0)"),
     ('prompt: hi\nexpect: {event_count: {a: []}}', "2:27: 'a' is empty (say something, or remove it)"),
     ('prompt: hi\nexpect: {event_count: {a: "1"}}', "2:27: 'a' wants a whole number or a list, not text"),
+    (
+        'prompt: hi\nexpect: {event_count: {turn.complete: 0}}',
+        "2:24: unknown kind of event 'turn.complete' (did you mean 'turn.completed'?) (",
+    ),
+    (
+        'prompt: hi\nexpect: {event_count: {item.comand_execution: 2}}',
+        "2:24: unknown kind of event 'item.comand_execution' (did you mean 'item.command_execution'?) (",
+    ),
+    (
+        'prompt: hi\nexpect: {event_count_any: [{turn.failed: 1}, {quux: [0, 1]}]}',
+        "2:47: unknown kind of event 'quux' (one that is new is named in new_kinds)",
+    ),
     ('prompt: hi\nexpect: {event_count_any: {}}', "2:27: 'event_count_any' is empty (say something, or remove it)"),
     ('prompt: hi\nexpect: {events: [{}]}', "2:19: an entry of 'events' is empty (say something, or remove it)"),
     ('prompt: hi\nexpect: {events: {a: 1}}', "2:18: 'events' wants a list, not a mapping"),

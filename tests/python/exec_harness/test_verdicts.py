@@ -42,6 +42,11 @@ def test_a_crash_of_the_fake_api_is_never_the_agents_failure() -> None:
     assert judge([turn(returncode=1)], [finding()], 'ValueError: x') == ('infra', 'the fake API crashed: ValueError: x')
 
 
+def test_trouble_with_the_machine_excuses_what_was_found_and_nothing_else() -> None:
+    assert judge([turn(returncode=1)], [finding()], '', 'the disk is full') == ('infra', 'the disk is full')
+    assert judge([turn()], [], '', 'the disk is full').verdict == 'passed'
+
+
 def test_no_turn_at_all_is_not_passed() -> None:
     assert judge([], [], '').verdict == 'infra'
 

@@ -1,6 +1,7 @@
 """Real sessions on a scratch server: started once, ended whole, phase by phase."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from hack.common import process
+from hack.orchestrator import keeper, supervisor
+from hack.orchestrator.sightings import Project
+from hack.orchestrator.tmux import Pane
 from tests.python.orchestrator.lives import HEAD, TWO, Life, eventually, kill, life
 from tests.python.orchestrator.projects import PAIR_FILES
 
@@ -272,6 +276,25 @@ def test_an_override_lasts_for_the_run_and_over_its_heals(pair: Life) -> None:
     pair.up('adversary')
     eventually(lambda: len(told(pair)) == 3)
     assert told(pair)[2].startswith('You are')
+
+
+def test_who_came_up_since_the_last_look_is_not_started_again(pair: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair.up('adversary')
+    pair.verb('down', 'adversary')
+    look, came_up = supervisor.look, []
+
+    def slow_look(here: Project) -> dict[str, Pane]:
+        panes = look(here)
+        monkeypatch.undo()
+        pair.up('adversary')
+        came_up.append(pair.pid('adversary'))
+        return panes
+
+    monkeypatch.setattr(supervisor, 'look', slow_look)
+    keeper.Keeper(pair.there.project, ()).tick(heavy=False, signals=True)
+    signal.set_wakeup_fd(-1)
+    pane = pair.panes()['adversary']
+    assert ([pane.pid], pane.dead) == (came_up, False)
 
 
 def test_the_configuration_is_read_anew_and_a_bad_edit_keeps_the_last_good_one(two: Life) -> None:

@@ -11,7 +11,9 @@ from typing import Final
 from hack.common import files
 from hack.common.process import Ran
 
+_FULL: Final = ('disk is full',)  # as SQLite and others put it
 _LONGEST_WAIT: Final = 50  # times the processor time it used itself: longer waits no program on a machine of use
+_NOT_EXECUTABLE: Final = 126
 _KILLED: Final = 128 + signal.SIGKILL
 
 
@@ -24,9 +26,17 @@ class Memory:
 
     def __init__(self) -> None:
         self._kills = _oom_kills()
+        self._has_lost_one = False
 
-    def ran_out(self) -> bool:
-        before, self._kills = self._kills, _oom_kills()
+    def lost_one(self) -> None:
+        """Something that runs on was killed, nobody knows by whom."""
+        self._has_lost_one = True
+
+    def explains(self, status: int | None, said: bytes) -> bool:
+        """Whether something of what ran was killed, and the kernel did kill."""
+        if not (status == _KILLED or self._has_lost_one or b'Killed' in said):
+            return False
+        before, self._kills, self._has_lost_one = self._kills, _oom_kills(), False
         return self._kills > before
 
 
@@ -39,26 +49,29 @@ def _oom_kills() -> int:
         return 0
 
 
-def trouble(ran: Ran, folders: Sequence[str], memory: Memory, bash: bytes) -> str | None:
-    """What was wrong while a step ran, if anything was.
+def trouble(status: int | None, said: bytes, folders: Sequence[str], memory: Memory, bash: bytes = b'') -> str | None:
+    """What was wrong while a program ran, if anything was.
 
-    `folders`: where it may have written; `bash`: by which its own bash speaks of itself, as a regular expression.
+    `said`: all that it printed; `folders`: where it may have written; `bash`: by which its own bash speaks of itself,
+    as a regular expression, where it has one.
     """
     for folder in folders:
         if why := files.cannot_write(folder):
             return why
-    telling = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+        if status == _NOT_EXECUTABLE and not files.may_hold_programs(folder):
+            return f'{folder}: no program in it can be run (mounted noexec; have TMPDIR elsewhere)'
+    telling = [*_FULL, *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))]
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-        if ran.status == 128 + signal.SIGXFSZ:
+        if status == 128 + signal.SIGXFSZ:
             return 'a file grew past the limit this run was started with (ulimit -f)'
         telling += [os.strerror(errno.EFBIG), signal.strsignal(signal.SIGXFSZ) or '']
     # What filled the disk may be gone again: a product that fails tends to clean up.
-    said = b''.join((*ran.out.parts(), *ran.err.parts()))
-    if re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
+    if bash and re.search(rb'^%b: (?:line \d+: )?fork: ' % bash, said, re.M):
         return 'its bash could start no further process'
-    if ran.status == _KILLED and memory.ran_out():
+    if memory.explains(status, said):
         return 'the kernel killed for want of memory while it ran (free some, or raise the limit it ran in)'
-    return next((f'it said: {words}' for words in telling if words.encode() in said), None)
+    told = re.search('|'.join(telling).encode(), said, re.I)  # Go and Node write it in small letters
+    return f'it said: {told[0].decode()}' if told else None
 
 
 def most_waited(ran: Ran, pressure: float, has_daemons: bool) -> float:
