@@ -285,20 +285,14 @@ def _doctor(asked: argparse.Namespace) -> int:
         if asked.fix and one.mend:
             one.mend()
     left = doctor.examine(here) if asked.fix else found
+    mended = [one for one in found if one[:2] not in {it[:2] for it in left}]
     if asked.format == 'json':
-        _say_json(
-            [
-                {'kind': one.kind, 'what': one.what, 'cure': one.cure, 'mended': one[:2] not in {it[:2] for it in left}}
-                for one in found
-            ]
-        )
-        return Exit.RED if left or bad else Exit.GREEN
-    for one in found:
-        mended = one[:2] not in {it[:2] for it in left}
-        cure = 'mended' if mended else one.cure + (' (doctor --fix)' if one.mend else '')
-        _say(console(sys.stdout, os.environ).fold(f'{one.kind}: {one.what}: {cure}'))
-    if not found and not bad:
-        _say('well')
+        _say_json([{**dict(zip(one._fields[:3], one, strict=False)), 'mended': one in mended} for one in found])
+    else:
+        out = console(sys.stdout, os.environ)
+        cures = ['mended' if one in mended else one.cure + ' (doctor --fix)' * bool(one.mend) for one in found]
+        _say(*(out.fold(f'{one.kind}: {one.what}: {cure}') for one, cure in zip(found, cures, strict=True)))
+        _say(*(() if found or bad else ('well',)))
     return Exit.RED if left or bad else Exit.GREEN
 
 

@@ -245,16 +245,10 @@ def look(project: Project) -> Seen:
     except (ValueError, KeyError, TypeError):
         why = 'bad config' if ended.returncode == Exit.MISUSE else 'no answer'
         return Seen(project, why, '-', engine, told=False, problems=_lines(ended.stderr))
-    running = sum(agent['state'].startswith('RUNNING') for agent in agents)
-    unknown = any(agent['state'].startswith('unknown') for agent in agents)
-    return Seen(
-        project,
-        'unknown' if unknown else f'{running}/{len(agents)} running',
-        (phase or {}).get('id', '-'),
-        engine,
-        told=not unknown,
-        problems=_lines(ended.stderr),
-    )
+    states = [agent['state'].split()[0] for agent in agents]
+    unknown = 'unknown' in states
+    told = 'unknown' if unknown else f'{states.count("RUNNING")}/{len(agents)} running'
+    return Seen(project, told, (phase or {}).get('id', '-'), engine, not unknown, _lines(ended.stderr))
 
 
 def _lines(said: bytes) -> tuple[str, ...]:
