@@ -205,15 +205,22 @@ def _up(asked: argparse.Namespace) -> int:
     if missing := supervisor.missing_programs(here, chosen):
         raise UserError(missing)
     supervisor.ensure_ready(here)
-    with here.store.acting():
-        _say(*mending.mend(here))
-    here.store.standing(here.config)
     try:
+        with here.store.acting():
+            _say(*mending.mend(here))
+        here.store.standing(here.config)
         problems = supervisor.up(here, asked.names, _say, os.environ.get('RESUME_PHASE') == '1')
     except HungError as hung:
         raise UserError(str(hung), Exit.BROKEN) from None
+    except OSError as error:
+        raise _no_room(here, error) from None
     _complain(*problems)
     return Exit.BROKEN if problems else Exit.GREEN
+
+
+def _no_room(here: Project, error: OSError) -> UserError:
+    """What to say where the state folder cannot be written to."""
+    return UserError(f'{here.store.folder}: {error.strerror} (make room there, or name another log_dir)', Exit.BROKEN)
 
 
 def _down(asked: argparse.Namespace) -> int:
@@ -229,6 +236,8 @@ def _down(asked: argparse.Namespace) -> int:
         problems = supervisor.down(here, asked.names)
     except HungError as hung:
         raise UserError(str(hung), Exit.BROKEN) from None
+    except OSError as error:
+        raise _no_room(here, error) from None
     _complain(*problems)
     _say(f'down: {", ".join(asked.names) or "all"}')
     return Exit.BROKEN if problems else Exit.GREEN

@@ -1,5 +1,6 @@
 """Starts and ends sessions, whole: what an earlier incarnation left is ended before the next one begins."""
 
+import contextlib
 import os
 import sys
 import time
@@ -325,10 +326,11 @@ def keep_screens(here: Project, panes: Sequence[Pane]) -> None:
         if not text.strip():
             continue
         path = here.config.log_dir / f'{session.removeprefix(here.config.prefix)}.log'
-        if path.exists() and path.stat().st_size > _LARGEST_LOG:
-            os.replace(path, path.with_suffix('.log.1'))
-        with open(path, 'a') as file:
-            file.write(f'-- until {files.utc_now()}\n{text.rstrip()}\n')
+        with contextlib.suppress(OSError):  # on a full disk, too, an agent is to be ended
+            if path.exists() and path.stat().st_size > _LARGEST_LOG:
+                os.replace(path, path.with_suffix('.log.1'))
+            with open(path, 'a') as file:
+                file.write(f'-- until {files.utc_now()}\n{text.rstrip()}\n')
 
 
 # -- the verbs -------------------------------------------------------------------------------
