@@ -392,6 +392,17 @@ def filtered(command: Sequence[str], given: str, seconds: float) -> str | None:
     return done.stdout.decode('utf-8', 'replace')
 
 
+def complaint(command: Sequence[str], given: str, seconds: float) -> str | None:
+    """What a program says on standard error of `given` where it refuses it; None where it does not, or did not run."""
+    try:
+        done = subprocess.run(
+            command, input=given.encode(), capture_output=True, timeout=seconds, env={}, start_new_session=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stderr.decode('utf-8', 'replace') if done.returncode else None
+
+
 def _ask(command: Sequence[str], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes] | None:
     try:
         return subprocess.Popen(

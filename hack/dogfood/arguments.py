@@ -116,7 +116,9 @@ def _report(parser: ArgumentParser) -> None:
 
 
 def _page(parser: ArgumentParser) -> None:
-    parser.add_argument('bundle', metavar='BUNDLE', help='bundle.json, or the folder it is in')
+    parser.add_argument(
+        'bundle', metavar='BUNDLE', help='of a run: its bundle.json, its folder, its id, latest or previous'
+    )
     parser.add_argument('--out', metavar='FILE', help='default: report.html beside the bundle')
 
 

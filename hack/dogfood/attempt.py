@@ -252,7 +252,8 @@ def _findings(run: _Run, expect: Expect, seen: Seen, crashes: Scan, gave_up: boo
     limit = limits.processor_seconds(_MATCH_SECONDS) if _has_patterns(run.feature, expect) else contextlib.nullcontext()
     if not gave_up:
         with contextlib.suppress(limits.TooLongError), limit:
-            return oracles.findings(expect, seen, crashes, run.feature.crash_allowed, run.mask.text)
+            allowed = [*run.feature.crash_allowed, *oracles.asked_for(expect, run.shell.sent)]
+            return oracles.findings(expect, seen, crashes, allowed, run.mask.text)
     observed = f'one that did not within {_MATCH_SECONDS:g} s (repetitions within repetitions? write it simpler)'
     return [oracles.finding('harness', "the corpus's regular expressions to come to an end", observed)]
 

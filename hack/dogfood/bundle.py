@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, results
 from hack.common.errors import Exit, UserError
-from hack.dogfood import decisions, rundir, triage, verdicts
+from hack.dogfood import decisions, product, rundir, triage, verdicts
 from hack.dogfood.decisions import Decision
 from hack.dogfood.model import TIERS, Json
 from hack.dogfood.records import Ending, Outcome, Place, ShardHistory, problem
@@ -123,8 +123,13 @@ def _places(plan: Json) -> dict[str, Place]:
 
 
 def _versions(histories: Iterable[ShardHistory]) -> dict[str, str]:
-    found = {feature: version for history in histories for feature, version in history.versions.items()}
-    return dict(sorted(found.items()))
+    found: dict[str, dict[str, None]] = {}
+    for history in histories:
+        for feature, version in history.versions.items():
+            found.setdefault(feature, {})[version] = None
+    return {
+        feature: ' and '.join(found[feature]) for feature in sorted(found)
+    }  # on machines of their own they may differ
 
 
 def _last_time(histories: Iterable[ShardHistory]) -> str | None:
@@ -243,7 +248,12 @@ def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = 
         markers=_read_markers(run_dir),
         running=[shard for shard in shards if files.lock_is_held(run_dir.shard_lock(shard))],
         interrupted=interrupted,
-        problems=[*problems, *(fault for _, faults in told for fault in faults), *_unplanned(run_dir, len(shards))],
+        problems=[
+            *problems,
+            *(fault for _, faults in told for fault in faults),
+            *_unplanned(run_dir, len(shards)),
+            *_replaced(run, [events for events, _ in told]),
+        ],
         reviewed=_reviewed(run),
     )
 
@@ -330,6 +340,15 @@ def _unplanned(run_dir: RunDir, shards: int) -> list[dict[str, Any]]:
         for number in run_dir.shard_numbers()
         if not 1 <= number <= shards
     ]
+
+
+def _replaced(run: Json, told: Sequence[Sequence[Json]]) -> list[dict[str, Any]]:
+    """Programs of the product that were built anew in the middle: some verdicts are of one, some of the other."""
+    ended = max((event['time'] for events in told for event in events[-1:] if 'time' in event), default='')
+    if not ended or not run.get('product'):
+        return []
+    paths = product.replaced(run['product'], run['started'], ended)
+    return [problem('another program since the run began', 'one product for the whole run', path) for path in paths]
 
 
 def _read_markers(run_dir: RunDir) -> dict[str, Any]:

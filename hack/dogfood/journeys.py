@@ -12,9 +12,9 @@ from hack.common.collector import paused
 from hack.common.errors import UserError
 from hack.common.schema import Schema, Violation
 from hack.common.source import NOWHERE, Document, Problem, Table, parse_yaml, read
-from hack.dogfood import coherence, graph, masks, values
+from hack.dogfood import coherence, graph, masks, strength, values
 from hack.dogfood.coherence import Claim, Declared
-from hack.dogfood.model import Capability, Corpus, CorpusFile, Feature, Journey
+from hack.dogfood.model import Capability, Corpus, CorpusFile, Feature, Journey, Step
 
 _SCHEMA_FOLDER: Final = Path(__file__).resolve().parent / 'schema'
 _ENDINGS: Final = ('.yaml', '.yml', '.json')
@@ -30,25 +30,44 @@ class _Part(NamedTuple):
     declared: list[Declared]
 
 
+class _Script(NamedTuple):
+    text: str
+    document: Document
+    at: tuple[str | int, ...]
+    within: Any = None
+
+    def problem(self, said: str) -> Problem:
+        return self.document.problem(f'bash cannot read this: {said} (mend it)', self.at, within=self.within)
+
+
 class _Found(NamedTuple):
     """What is to be said about the files, collected while they are read."""
 
     problems: list[Problem]
     warnings: list[Problem]
     doubtful: set[str]  # words that could not be placed: each may be a token that something establishes
+    scripts: list[_Script]  # all that bash is to run
 
 
 @paused()
-def load(paths: Sequence[str]) -> Corpus:
-    """The journeys below these files and folders; raises UserError with everything that is wrong with them."""
+def load(paths: Sequence[str], bash: str | None = None) -> Corpus:
+    """The journeys below these files and folders; raises UserError with everything that is wrong with them.
+
+    `bash`: reads all scripts beforehand, and runs none; None: nobody does, so that nothing depends on this machine.
+    """
     if not paths:
         raise UserError('the corpus: no path to it (name a folder or a file with journeys)')
-    found = _Found([], [], set())
+    found = _Found([], [], set(), [])
     schema = _schema()
     parts = [part for path in _files(paths, found) if (part := _part(path, schema, found))]
     claims = [claim for part in parts for claim in part.claims]
     declared = [declaration for part in parts for declaration in part.declared]
     found.problems.extend(coherence.problems(claims, declared, found.doubtful))
+    if bash:
+        from hack.dogfood import syntax  # twenty milliseconds
+
+        said = syntax.unreadable([script.text for script in found.scripts], bash)
+        found.problems.extend(found.scripts[number].problem(what) for number, what in said.items())
     if found.problems:
         raise UserError(_lines(found.problems))
     journeys = {claim.journey.id: claim.journey for claim in claims}
@@ -130,6 +149,7 @@ def _part(path: str, schema: Schema, found: _Found) -> _Part | None:
     for pattern in filter(_matches_anything, feature.crash_allowed):
         what = f'{pattern!r} allows every crash (name the line that is meant)'
         found.warnings.append(document.problem(what, ('crash_markers', 'allow')))
+    _check_commands(document, found)
     return _Part(
         CorpusFile(path, hashlib.sha256(text).hexdigest()),
         feature,
@@ -151,6 +171,9 @@ def _claims(document: Document, feature: Feature, found: _Found) -> Iterator[Cla
         if isinstance(raw, Table):
             journey = values.journey(raw, feature, entries.place(number).line)
             _check_steps(document, raw, journey, found)
+            for place, command in enumerate(journey.teardown):
+                at = ('teardown', place) if isinstance(raw['teardown'], list) else ('teardown',)
+                found.scripts.append(_Script(command, document, at, raw))
             if journey.id:
                 yield Claim(journey, document, raw)
 
@@ -214,6 +237,7 @@ def _check_steps(document: Document, raw: Table, journey: Journey, found: _Found
         collected.append(document.problem(text, ('steps', *at), within=raw))
 
     for number, step in enumerate(journey.steps):
+        found.scripts.append(_Script(step.run, document, ('steps', number, 'run'), raw))
         expect = step.expect
         checks = [expect.stdout, expect.stderr, *(check.text for check in expect.files)]
         for pattern in [check.matches for check in checks if check and check.matches]:
@@ -232,5 +256,30 @@ def _check_steps(document: Document, raw: Table, journey: Journey, found: _Found
             )
             say(found.problems, what, number, 'run')
         else:
-            for what in masks.warnings(step.run, step.core, by_exit_alone):
+            for what in (*masks.warnings(step.run, step.core, by_exit_alone), *_weakness(step)):
                 say(found.warnings, what, number, 'run')
+
+
+def _weakness(step: Step) -> Iterator[str]:
+    """What of the output a product that does nothing would have too, where the exit status does not tell either."""
+    expect = step.expect
+    weak = (expect.stdout or expect.stderr) and not expect.files and not strength.output_tells(step)
+    if weak and (hider := masks.always_passes(step.run)):
+        why = 'is what the step itself prints' if masks.own_words(step.run) else 'holds of no output at all too'
+        yield (
+            f'a product that does nothing passes this step: {hider!r} makes its exit status always 0, and what it '
+            f'expects of the output {why} (expect what the product prints)'
+        )
+
+
+def _check_commands(document: Document, found: _Found) -> None:
+    """Probes and invariants must be able to fail."""
+    declared = document.data.get('capabilities', {}).items()
+    commands = [('probe', ('capabilities', token, 'probe'), said.get('probe', '')) for token, said in declared]
+    invariants = enumerate(document.data.get('invariants', ()))
+    commands += [('invariant', ('invariants', number, 'run'), said['run']) for number, said in invariants]
+    for what, at, command in commands:
+        found.scripts.append(_Script(command, document, at))
+        if hider := masks.always_passes(command):
+            text = f'this {what} cannot fail: {hider!r} makes its exit status always 0 (exit 1 where it does not hold)'
+            found.warnings.append(document.problem(text, at))

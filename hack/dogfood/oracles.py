@@ -4,7 +4,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from signal import Signals
+from signal import Signals, strsignal
 from typing import Any, Final, NamedTuple
 
 from hack.common import jsonpath
@@ -165,6 +165,12 @@ def of_survivors(
 def signals_in(scripts: Iterable[str]) -> frozenset[Signals]:
     """The signals that these scripts name, as in `kill -ABRT`."""
     return frozenset(Signals[f'SIG{name}'] for script in scripts for name in _FAULT.findall(script))
+
+
+def asked_for(expect: Expect, sent: Iterable[Signals]) -> list[str]:
+    """What bash says of a death that the step expects by its exit status, or that the chain's steps bring about."""
+    wanted = {number for number in FAULTS if number + 128 == expect.exit} | {*sent}
+    return [rf': line \d+: +\d+ {strsignal(number)}' for number in sorted(wanted)]
 
 
 def _marked(text: Text, crashes: Scan, allowed: Sequence[str]) -> Iterator[tuple[re.Match[bytes], str]]:

@@ -1,7 +1,7 @@
 """What a bundle says, for a terminal or a pipe: a line per journey, the table, the closing sentence."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +48,7 @@ def details(journey: Json, bundle: Json) -> list[str]:
     """What was found in one journey and how to run it alone, each line unable to steer a terminal."""
     told = [journey['cause'], *map(finding_in_words, journey['findings'])]
     lines = [visible(line) for text in filter(None, told) for line in text.splitlines()]
-    return [*lines, f'to run it alone: make dogfood{_corpus(bundle)} ONLY={visible(journey["id"])}']
+    return [*lines, f'to run it alone: {_alone(bundle, "make", "hack/dogfood/dogfood.sh")}{visible(journey["id"])}']
 
 
 def show(bundle: Json, path: Path, console: Console) -> None:
@@ -237,19 +237,31 @@ def _further(bundle: Json, path: Path) -> list[str]:
 
 def command(bundle: Json) -> str:
     """What runs a journey of the bundle alone, once its id is appended."""
-    return f'{_make()} dogfood{_corpus(bundle)} ONLY='
+    return _alone(bundle, _make(), os.path.relpath(_REPOSITORY / 'hack/dogfood/dogfood.sh'))
 
 
-def _corpus(bundle: Json) -> str:
-    """The JOURNEYS of the command, where it is not the default."""
-    from shlex import quote
+def _alone(bundle: Json, make: str, script: str) -> str:
+    """make takes one path; where a run is of several that are not all that one folder holds, the script takes them."""
+    from shlex import join, quote
 
+    match _corpus([file['path'] for file in bundle['run'].get('corpus') or ()]):
+        case []:
+            return f'{make} dogfood ONLY='
+        case [path]:
+            return f'{make} dogfood JOURNEYS={quote(path)} ONLY='
+        case paths:
+            return f'{join([script, *paths])} --only '
+
+
+def _corpus(paths: Sequence[str]) -> list[str]:
+    """What names these files, where it is not the default."""
     try:
-        folder = os.path.commonpath([file['path'] for file in bundle['run'].get('corpus') or ()])
+        folder = os.path.commonpath(paths)
     except ValueError:  # none, or relative ones and absolute ones
-        return ''
-    is_default = not os.path.isabs(folder) and folder.split(os.sep)[0] in ('', 'journeys')
-    return '' if is_default else f' JOURNEYS={quote(folder)}'
+        folder = ''
+    if not folder:
+        return sorted({os.path.dirname(path) or path for path in paths})
+    return [] if folder.split(os.sep)[0] == 'journeys' else [folder]
 
 
 def finding_in_words(finding: Json) -> str:

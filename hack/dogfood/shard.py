@@ -13,7 +13,7 @@ from hack.common.errors import Exit
 from hack.common.files import JsonLines
 from hack.common.machine import Memory
 from hack.common.process import Supervisor, which
-from hack.dogfood import attempt, markers, oracles, progress, rundir, sandbox, tenants, verdicts, workspace
+from hack.dogfood import attempt, markers, oracles, progress, rundir, sandbox, strength, tenants, verdicts, workspace
 from hack.dogfood.attempt import Outcome, Shell
 from hack.dogfood.gates import Gates
 from hack.dogfood.lodging import Lodging
@@ -463,7 +463,7 @@ class Shard:
         self, chain: _ChainRun, journey: Journey, outcome: Outcome, attempts: int, started: str | None, seconds: float
     ) -> Record:
         judgement = outcome.judgement
-        checked = verdicts.is_checked(journey)
+        checked = strength.is_checked(journey)
         return Record(
             id=journey.id,
             feature=journey.feature,

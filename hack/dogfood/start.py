@@ -1,5 +1,6 @@
 """From a checked corpus to a run directory that shards can work in, or back into one that was left unfinished."""
 
+import contextlib
 import os
 import secrets
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from hack.common import files, process
 from hack.common.errors import UserError
-from hack.dogfood import chains, codec, runs, sandbox, tenants
+from hack.dogfood import chains, codec, product, runs, sandbox, tenants
 from hack.dogfood.model import FINAL_VERDICTS, Corpus, Gate, Job, Options, Plan
 from hack.dogfood.rundir import RunDir, read_part, read_run
 
@@ -41,6 +42,7 @@ def new(run_dir: RunDir | None, state: Path, corpus: Corpus, plan: Plan, asked: 
     now = datetime.now(UTC)
     identity = f'{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}'
     own_place = run_dir is None
+    _end_left_over(state)
     run_dir = run_dir or RunDir(state / 'runs' / identity)
     try:
         run_dir.path.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ def again(
     those of the run.
     """
     _check_corpus(run_dir, corpus)
+    _check_product(run_dir)
     _check_sandbox(read_run(run_dir).options)
     read_part(run_dir.plan)
     try:
@@ -103,6 +106,14 @@ def _check_sandbox(options: Options) -> None:
         raise UserError(f'--sandbox {options.sandbox}: needs {why}')
 
 
+def _end_left_over(state: Path) -> None:
+    """Of a last run that was killed and never resumed: it would be in this one's way, with a port for example."""
+    last = RunDir(runs.latest(state).path.resolve())
+    if last.run.exists() and not last.exit.exists():
+        with contextlib.suppress(UserError, OSError), tenants.claim(last, None):
+            tenants.end_survivors(last)
+
+
 def _check_empty(run_dir: RunDir) -> None:
     strange = {path.name for path in run_dir.path.iterdir()} - _NAMES
     if strange:
@@ -117,6 +128,18 @@ def _check_corpus(run_dir: RunDir, named: Sequence[str]) -> None:
     }
     if named and (not all(below.values()) or {file for files in below.values() for file in files} != set(recorded)):
         raise UserError(f'{run_dir.path}: is a run of {", ".join(recorded)} (leave the corpus out, or start a new run)')
+
+
+def _check_product(run_dir: RunDir) -> None:
+    said = read_part(run_dir.run)
+    before, path = said.get('product') or {}, said['options'].get('product_path')
+    try:
+        now = product.digests(path)
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror} (the run began with this PRODUCT_PATH)') from error
+    if changed := sorted(dict(before.items() ^ now.items())):
+        what = f'{changed[0]} has changed since it began: its verdicts would be of two products'
+        raise UserError(f'{run_dir.path}: {what} (start a new run)')
 
 
 def _start_clock(run_dir: RunDir, deadline_seconds: float | None, known: str | None) -> None:
@@ -187,20 +210,12 @@ def _run(identity: str, now: datetime, corpus: Corpus, plan: Plan, asked: Asked)
             'dogfood': own,
             'python': sys.version.split()[0],
         },
-        'product': _digests(asked.options.product_path),
+        'product': product.digests(asked.options.product_path),
         'git': git,
         'boot': files.boot_id(),
         'key': secrets.token_hex(16),
         'options': asked.options._asdict(),
     }
-
-
-def _digests(product_path: str | None) -> dict[str, str]:
-    """sha256 of every executable file in the folder that was put first on PATH, by its path."""
-    if product_path is None:
-        return {}
-    found = (path for path in sorted(Path(product_path).iterdir()) if path.is_file() and os.access(path, os.X_OK))
-    return {str(path): files.sha256(path.read_bytes()) for path in found}
 
 
 def _provenance(repository: str, cwd: str) -> tuple[str | None, Mapping[str, Any] | None]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, assert_never
 
 from hack.common.console import cut
 from hack.common.process import End
-from hack.dogfood.model import TIERS, FileCheck, Finding, Journey, Step, TextCheck, Verdict
+from hack.dogfood.model import TIERS, Finding, Verdict
 
 HOLDS_THE_GATE: Final[frozenset[str]] = frozenset(('failed', 'infra', 'blocked', 'deferred'))
 _WORDS: Final = 160  # characters of a finding in a sentence
@@ -203,40 +203,6 @@ def of_retry(before: Judgement, again: Judgement) -> Judgement:
     if again.verdict == 'infra' and not lost:
         return again._replace(cause=f'{again.cause}; the attempt before failed: {before.cause}')
     return before._replace(cause=f'{before.cause}; tried again, it was {again.verdict}: {again.cause}')
-
-
-def is_checked(journey: Journey) -> bool:
-    """Whether a pass says more of the product than exit statuses do.
-
-    What a product that does nothing at all would satisfy counts for nothing: an output that does not hold something, a
-    file that is as the journey itself wrote it, or one that is not there and that nothing can have made.
-    """
-    fixture = dict(journey.files)
-    for step in journey.steps:
-        fixture |= step.files
-        texts = (text for text in (step.expect.stdout, step.expect.stderr) if text)
-        if any(map(_says_something, texts)) or any(
-            _file_tells(check, step, fixture, journey) for check in step.expect.files
-        ):
-            return True
-    return False
-
-
-def _says_something(text: TextCheck) -> bool:
-    return text._replace(not_contains=()) != TextCheck()
-
-
-def _file_tells(check: FileCheck, step: Step, fixture: Mapping[str, str], journey: Journey) -> bool:
-    if check.exists is False:
-        return check.path in fixture or step.expect.exit == 'nonzero' or bool(journey.requires)
-    return check.path not in fixture or _changed(check.text, fixture[check.path])
-
-
-def _changed(text: TextCheck, before: str) -> bool:
-    """Whether the check would not hold of the file as the journey wrote it."""
-    if text.matches is not None or text.json or (text.equals is not None and text.equals != before):
-        return True
-    return any(part not in before for part in text.contains) or any(part in before for part in text.not_contains)
 
 
 def kept(verdict: Verdict, found: Sequence[Finding]) -> list[Finding]:

@@ -35,7 +35,7 @@ flags = ["-c", "trap '' HUP; exec sleep infinity"]
 """
 _FAULTS: Final = {'agent': 12, 'watchdog': 3, 'standby': 2, 'server': 2, 'socket': 1}
 _MOST_AT_ONCE: Final = 4
-_SECONDS: Final = 30.0
+_SECONDS: Final = 60.0
 _LOOK: Final = 0.1  # seconds between two looks
 
 

@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from hack.common import files
 from hack.common.errors import UserError
-from hack.orchestrator import boot, fleet
-from hack.orchestrator.model import Config
+from hack.orchestrator import boot, fleet, state
+from hack.orchestrator.model import WATCHDOG, Config
+from hack.orchestrator.state import Store
 
 _OWN_ENGINE: Final = Path(__file__).resolve().with_name('run_agents.py')
-CARRIED: Final = ('phase-idx', 'SEQUENCE-COMPLETE')  # of the state: where the project is in its phases
 _PLAIN: Final = re.compile(r'[\w./+,@%-]+')  # needs no quotes in a script
 _NEW: Final = '.cutover'  # ending of a file that is about to take the place of another
 
@@ -33,7 +33,7 @@ class Side(NamedTuple):
 
     config: Path
     engine: Path
-    state: Path  # folder with the phase index
+    state: Path  # folder
     log_dir: Path
 
 
@@ -44,6 +44,9 @@ class Facts(NamedTuple):
     staged: Side
     chain: tuple[boot.Link, ...]
     changes: tuple[Change, ...]
+    up: tuple[str, ...] = ()  # the live agents that are to be up; none where nothing was started
+    follow: tuple[str, ...] = ()  # those of them that are to be up afterwards
+    overrides: tuple[str, ...] = ()  # `NAME=value` of the environment they were started with, quoted
 
 
 class Step(NamedTuple):
@@ -67,7 +70,19 @@ def inspect(live: Config, staged: Config, boot_file: Path | None, registry: Path
     changes = [_indirection(chain[-1], sides[1].config, sides[0].config)] if chain else []
     if registry and (enabling := _enabling(registry, sides[1].config)):
         changes.append(enabling)
-    return Facts(*sides, chain, tuple(changes))
+    return Facts(*sides, chain, tuple(changes), *_up(live))
+
+
+def _up(live: Config) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Who is to be up, who of them afterwards, and the one-run overrides of these."""
+    store = Store(live.state_dir)
+    up = tuple(store.noted(state.WANTED))
+    over = store.standing(live).complete
+    loops = {agent.name for agent in live.agents if agent.kind == 'loop'}
+    follow = tuple(name for name in up if not (over and name in loops)) or ((WATCHDOG,) if up else ())
+    told = store.about(state.OVERRIDE)
+    given = {key: value for name in up for key, value in told.get(name, {}).get('environment', {}).items()}
+    return up, follow, tuple(f'{key.replace("-", "_")}={shlex.quote(value)}' for key, value in given.items())
 
 
 def side(config: Config) -> Side:
@@ -90,6 +105,10 @@ def prelude(facts: Facts) -> tuple[str, ...]:
         f'kept={_quoted(live.log_dir / "cutover")} # the originals; beside the state, which belongs to no tree',
         f'replace() {{ cp -p "$1" "$2{_NEW}" && mv -f "$2{_NEW}" "$2"; }} # the old file or the new, never a part',
         'unchanged() { ! test -e "$kept/complete"; }',
+        f'lasting() {{ (cd "$1" 2>/dev/null && ls -d {" ".join(state.LASTING)} 2>/dev/null) || true; }}',
+        'carry() { mkdir -p "$2"; for name in $(lasting "$2"); do rm "$2/$name"; done; rm -f "$2"/*.cutover',
+        '  for name in $(lasting "$1"); do replace "$1/$name" "$2/$name"; done; } # of the state: all that must last',
+        'up_now() { (cd "$live_state" 2>/dev/null && LC_ALL=C ls -d wanted-*.json 2>/dev/null) | xargs || true; }',
         'no_watchdog() { ! test -e "$1/watchdog.lock" || flock --shared --timeout 2 "$1/watchdog.lock" true; }',
     )
 
@@ -157,48 +176,46 @@ def _forward(facts: Facts) -> Iterator[Step]:
         'Once `complete` is there, rollback trusts these copies; before that, nothing is changed.',
         (
             'unchanged || { echo "a cutover is under way: roll it back first" >&2; false; }',
+            f'test "$(up_now)" = {_planned(facts)} || {{ echo "other agents are up now: plan anew" >&2; false; }}',
             *_digests(facts),
             'rm -rf "$kept" && mkdir -p "$kept"',
             *(f'cp -p {_quoted(change.path)} "$kept/{number}"' for number, change in enumerate(facts.changes)),
-            *(f'! test -e "$staged_state/{name}" || cp -p "$staged_state/{name}" "$kept/"' for name in CARRIED),
+            'carry "$staged_state" "$kept/staged"',
             'touch "$kept/complete"',
         ),
     )
-    yield Step('Quiesce', 'The watchdog goes first: it would heal what is stopped.', ('live down',))
+    yield Step(
+        'Quiesce',
+        'The watchdog goes first: it would heal what is stopped, and move on while the state is kept.',
+        ('live down watchdog', 'carry "$live_state" "$kept/live"', 'touch "$kept/quiet"', 'live down'),
+    )
     for change in facts.changes:
         title = 'The one indirection' if change.path in [link.path for link in facts.chain] else 'The one config change'
         yield Step(title, f'`{change.old.strip()}` becomes `{change.new.strip()}`.', tuple(_edit(change)))
-    carry = (
-        f'! test -e "$live_state/{name}" || replace "$live_state/{name}" "$staged_state/{name}"' for name in CARRIED
-    )
     yield Step(
-        'Carry the phase over',
-        'The staged agents go on where the live ones stopped.',
-        ('mkdir -p "$staged_state"', *carry),
+        'Carry the state over',
+        'The staged agents go on where the live ones stopped: in their phase, and no task that is done runs again.',
+        ('carry "$kept/live" "$staged_state"',),
     )
     yield Step(
         'Start',
         'Only here may a watchdog start again: the old one is gone.',
-        ('no_watchdog "$live_state"', 'RESUME_PHASE=1 staged up'),
+        ('no_watchdog "$live_state"', _starting('staged', facts, facts.follow)),
     )
     yield Step('Look', 'Every agent and the watchdog are RUNNING.', ('staged status',))
 
 
 def _rollback(facts: Facts) -> Iterator[Step]:
     changed = [_quoted(change.path) for change in facts.changes]
-    carried = [f'"$staged_state/{name}"' for name in CARRIED]
     yield Step('Stop the staged agents', 'Also where they never started.', ('staged down',))
     yield Step(
         'Put back what was changed',
         'Where there is no `complete`, nothing was changed.',
         (
             *(f'unchanged || replace "$kept/{number}" {path}' for number, path in enumerate(changed)),
-            *(
-                f'unchanged || ! test -e "$kept/{name}" || replace "$kept/{name}" "$staged_state/{name}"'
-                for name in CARRIED
-            ),
-            *(f'unchanged || test -e "$kept/{name}" || rm -f "$staged_state/{name}"' for name in CARRIED),
-            ' '.join(('rm -f', *(f'{path}{_NEW}' for path in (*changed, *carried)))),
+            'unchanged || carry "$kept/staged" "$staged_state"',
+            '! test -e "$kept/quiet" || carry "$kept/live" "$live_state"',
+            ' '.join(('rm -f', *(f'{path}{_NEW}' for path in changed))),
         ),
     )
     if facts.changes:
@@ -206,8 +223,22 @@ def _rollback(facts: Facts) -> Iterator[Step]:
     yield Step(
         'Start the live agents',
         'Only here: the staged watchdog is gone. Then the copies have served.',
-        ('no_watchdog "$staged_state"', 'RESUME_PHASE=1 live up', 'rm -rf "$kept"', 'live status'),
+        (
+            'no_watchdog "$staged_state"',
+            _starting('live', facts, facts.up),
+            'rm -f "$kept/complete" "$kept/quiet" && rm -rf "$kept"',
+            'live status',
+        ),
     )
+
+
+def _planned(facts: Facts) -> str:
+    return shlex.quote(' '.join(f'{state.WANTED}-{name}.json' for name in facts.up))
+
+
+def _starting(side: str, facts: Facts, names: Sequence[str]) -> str:
+    """Exactly those, with what they were started with; all that are enabled, where none was up."""
+    return ' '.join((*facts.overrides, 'RESUME_PHASE=1', side, 'up', *names))
 
 
 def _digests(facts: Facts) -> Iterator[str]:

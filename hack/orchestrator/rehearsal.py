@@ -8,24 +8,23 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hack.common import files, process
+from hack.common import files
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import agents, baseline, boot, cutover, fleet, scratch
-from hack.orchestrator.model import Config
+from hack.orchestrator import agents, baseline, boot, cutover, fleet, scratch, state
+from hack.orchestrator.model import WATCHDOG, Config
+from hack.orchestrator.state import Store
 
-_MARK: Final = 'AGENT_REHEARSAL'
 _SCRIPT_SECONDS: Final = 120.0
 _UP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.005
+_KNOWN: Final = (*state.LASTING, f'{state.WANTED}-*.json', f'{state.OVERRIDE}-*.json')  # what a cutover looks at
 _PASSED_ON: Final = ('PATH', 'LANG', 'LC_ALL', 'TZ')
 
 
@@ -52,6 +51,7 @@ class Copy(NamedTuple):
     given: Given  # of the copy
     facts: cutover.Facts  # of the copy as it was made; the engines are run from where they are
     environment: Mapping[str, str]
+    lasting: Mapping[str, bytes] = {}  # what is to be carried over: state files of the live project by name
 
     @property
     def tree(self) -> Path:
@@ -69,19 +69,17 @@ def rehearse(
     `thorough`: killed not only in each step, half-way, but before each command. Raises UserError where the live project
     does not even come up in the copy.
     """
-    folder = Path(tempfile.mkdtemp(prefix='cut-')).resolve()  # short: a Unix socket goes below it
-    try:
+    with scratch.place('cut-') as folder:
         copy = _copy(folder, given)
-        if wrong := _run(copy, ['live up']):
+        if wrong := _run(copy, [' '.join(('live up', *copy.facts.up))]):
             raise UserError(f'{given.live.path}: does not come up in a copy: {wrong[0]} (see validate)', Exit.BROKEN)
+        facts = _facts(copy.given, copy.facts)  # with those that are up now
+        copy = copy._replace(facts=facts, lasting=_lasting(facts.live.state))
         trials = []
         for trial in _trials(copy, make_plan(copy.facts), thorough):
             tell(trial)
             trials.append(trial)
         return tuple(trials)
-    finally:
-        process.end_all(lambda: process.marked(f'{_MARK}={folder}'))
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # -- the copy ----------------------------------------------------------------------------------
@@ -92,7 +90,7 @@ def _copy(folder: Path, given: Given) -> Copy:
     facts = cutover.inspect(*given)
     _fill(tree, given, facts)
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), _MARK: str(folder)}
+    environment |= {'HOME': str(folder), 'TMPDIR': str(folder), scratch.MARK: str(folder)}
     there = Given(
         agents.load(_at(tree, facts.live.config), environment),
         agents.load(_at(tree, facts.staged.config), environment),
@@ -101,17 +99,20 @@ def _copy(folder: Path, given: Given) -> Copy:
     )
     if there.registry:
         environment[fleet.FLEET_VARIABLE] = str(there.registry)
-    copied = cutover.inspect(*there)
-    live = copied.live._replace(engine=facts.live.engine)
-    staged = copied.staged._replace(engine=facts.staged.engine)
-    return Copy(folder, there, copied._replace(live=live, staged=staged), environment)
+    return Copy(folder, there, _facts(there, facts), environment)
+
+
+def _facts(there: Given, of: cutover.Facts) -> cutover.Facts:
+    """What is to be seen in the copy; the engines are those of the world."""
+    seen = cutover.inspect(*there)
+    live, staged = seen.live._replace(engine=of.live.engine), seen.staged._replace(engine=of.staged.engine)
+    return seen._replace(live=live, staged=staged)
 
 
 def _fill(tree: Path, given: Given, facts: cutover.Facts) -> None:
     """Write every file that the cutover knows of below the tree."""
     for config in (given.live, given.staged):
-        carried = (config.state_dir / name for name in cutover.CARRIED)
-        for path in (*baseline.inputs(config)[1:], *(path for path in carried if path.is_file())):
+        for path in (*baseline.inputs(config)[1:], *_state(config.state_dir, _KNOWN)):
             _place(tree, path, path.read_bytes())
         _place(tree, config.path.resolve(), _harmless(tree, config).encode())
     for link in facts.chain:
@@ -120,6 +121,11 @@ def _fill(tree: Path, given: Given, facts: cutover.Facts) -> None:
         _place(tree, link.path, '\n'.join(lines).encode(), link.path.stat().st_mode)
     if given.registry:
         _place(tree, given.registry.resolve(), _registry(tree, given.registry).encode())
+
+
+def _state(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files of a state folder that are called so."""
+    return sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
 
 
 def _at(tree: Path, path: Path) -> Path:
@@ -222,12 +228,14 @@ def _trial(copy: Copy, plan: cutover.Plan, what: str, parts: Sequence[tuple[list
 
 def _undone(copy: Copy) -> list[str]:
     """What a cutover that ran to its end has not done."""
-    live, staged = copy.facts.live, copy.facts.staged
+    staged = copy.facts.staged
     wrong = []
     if not _comes_up(staged):
         wrong.append('when all was done, no watchdog was up')
-    if _phase(live) != _phase(staged):
-        wrong.append('the staged project is in another phase')
+    if _lasting(staged.state) != copy.lasting:
+        wrong.append('the staged project has another state: phase, hand-offs or tasks that are done')
+    if (up := set(Store(staged.state).noted(state.WANTED))) != set(copy.facts.follow) - {WATCHDOG}:
+        wrong.append(f'others are up than before: {", ".join(sorted(up ^ set(copy.facts.follow)))}')
     if copy.given.boot:
         try:
             boot.chain(copy.given.boot, staged.config)
@@ -236,9 +244,8 @@ def _undone(copy: Copy) -> list[str]:
     return wrong
 
 
-def _phase(side: cutover.Side) -> bytes:
-    path = side.state / 'phase-idx'
-    return path.read_bytes().strip() if path.exists() else b''
+def _lasting(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in _state(folder, state.LASTING)}
 
 
 def _run(copy: Copy, commands: Sequence[str], killed: bool = False) -> list[str]:
@@ -280,10 +287,10 @@ def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
             if not both and all(map(_watches, (*sides, sides[0]))):
                 both.append('two watchdogs were up at once')
 
-    watcher = threading.Thread(target=look)
-    if sides[0].state != sides[1].state:
-        watcher.start()
+    watcher = threading.Thread(target=look, daemon=True)
     try:
+        if sides[0].state != sides[1].state:
+            watcher.start()
         yield
     finally:
         done.set()
@@ -293,12 +300,12 @@ def _watched(sides: Sequence[cutover.Side], wrong: list[str]) -> Iterator[None]:
 
 
 def _tree_hash(copy: Copy) -> str:
-    """Of all files of the copy but what runs leave behind: logs and state, the phase indices excepted."""
+    """Of all files of the copy but what runs leave behind: logs, and what of the state need not last."""
     given = copy.given
-    phase_files = {config.state_dir / name for config in (given.live, given.staged) for name in cutover.CARRIED}
+    lasting = {path for config in (given.live, given.staged) for path in _state(config.state_dir, state.LASTING)}
     logs = (given.live.log_dir, given.staged.log_dir)
     seen = []
     for path in sorted(path for path in copy.tree.rglob('*') if not path.is_dir()):
-        if path in phase_files or not path.is_relative_to(logs[0]) and not path.is_relative_to(logs[1]):
+        if path in lasting or not path.is_relative_to(logs[0]) and not path.is_relative_to(logs[1]):
             seen.append(f'{path} {path.stat().st_mode:o} {files.sha256(path.read_bytes())}\n')
     return files.sha256(''.join(seen).encode())

@@ -3,18 +3,23 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hack.common import process
+from hack.common import files, process
 from hack.orchestrator import sightings, supervisor
 from hack.orchestrator.sightings import Project
 
+MARK: Final = 'AGENT_SCRATCH'  # in the environment of all that a scratch project starts: its folder
+_ALIVE: Final = '.scratch'  # in the folder: locked as long as whoever made it lives
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+_GRACE: Final = 0.3  # seconds
 _SECONDS: Final = 120.0
 _LOOK: Final = 0.03
 
@@ -45,32 +50,56 @@ class Scratch(NamedTuple):
 @contextlib.contextmanager
 def scratch(config: str, folder: Path | None = None) -> Iterator[Scratch]:
     """A project with this configuration; all it has started is ended at the end, whatever happens."""
-    own = folder is None
-    place = Path(tempfile.mkdtemp(prefix='ao-')) if folder is None else folder
-    there = Scratch(place / 'agents.toml', {k: v for k, v in os.environ.items() if not k.startswith('AGENT_')})
-    place.mkdir(parents=True, exist_ok=True)
-    there.config.write_text(config)
+    with contextlib.nullcontext(folder) if folder else place('ao-') as where:
+        there = Scratch(where / 'agents.toml', {**_unmarked(os.environ), MARK: str(where)})
+        where.mkdir(parents=True, exist_ok=True)
+        there.config.write_text(config)
+        try:
+            yield there
+        finally:
+            _end(where)
+
+
+def _unmarked(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith('AGENT_')}
+
+
+@contextlib.contextmanager
+def place(prefix: str) -> Iterator[Path]:
+    """A folder, gone at the end with all that bears its mark: also where we are told to end, by a signal.
+
+    What others have left that were killed outright goes first. The name is short: a Unix socket goes below it.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f'{prefix}*'):
+        if (left / _ALIVE).exists() and os.access(left / _ALIVE, os.W_OK) and not files.lock_is_held(left / _ALIVE):
+            _remove(left)
+    folder = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    alive = files.try_lock(folder / _ALIVE)
+    former = {number: signal.signal(number, _stop) for number in _ENDING}
     try:
-        yield there
+        yield folder
     finally:
-        sweep(there)
-        if own:
-            shutil.rmtree(place, ignore_errors=True)
+        _remove(folder)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        if alive is not None:
+            os.close(alive)
 
 
-def sweep(there: Scratch) -> None:
-    """End every process of the project, by pid: watchdogs first, and servers that answer nobody, too."""
-    here = there.project
-    names = [agent.name for agent in here.config.agents]
-    process.end_all(lambda: [*supervisor.processes(here, names), *_awake(supervisor.servers(here))], 0.3)
+def _stop(number: int, _: object) -> None:
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)  # once is enough: what follows is the tidying up
+    raise SystemExit(128 + number)
 
 
-def _awake(servers: list[process.Process]) -> list[process.Process]:
-    import signal
+def _remove(folder: Path) -> None:
+    _end(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
-    for one in servers:
-        process.send(one, signal.SIGCONT)
-    return servers
+
+def _end(folder: Path) -> None:
+    """End every process of the project, servers that answer nobody, too."""
+    process.end_all(lambda: process.marked(f'{MARK}={folder}'), _GRACE)
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:

@@ -27,6 +27,8 @@ RECORDS: Final = (SERVER, HANDOFF, IN_FORCE)
 _NUMBERS: Final = ('started', 'cleared', 'crashes', 'retry_at', 'until')  # wherever they stand
 PHASE: Final = 'phase-idx'
 _COMPLETE: Final = 'SEQUENCE-COMPLETE'
+# What must outlive a move of the project, else work is lost or done twice: glob patterns of file names.
+LASTING: Final = (PHASE, _COMPLETE, HANDOFF, f'{DONE}-*.json')
 
 
 class TornError(UserError):

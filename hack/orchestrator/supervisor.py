@@ -344,6 +344,8 @@ def up(here: Project, names: Sequence[str], say: Callable[[str], None], resume_p
         if not names:
             done = here.store.about(state.DONE)
             due = [agent for agent in due if agent.name not in done and agent.name != here.config.loop.on_complete]
+            if resume_phase and here.store.standing(here.config).complete:  # there is nothing to go on with
+                due = [agent for agent in due if agent.kind != 'loop']
         looping = [agent.name for agent in here.config.agents if agent.kind == 'loop' and agent.name in panes]
         if not resume_phase and not looping and any(agent.kind == 'loop' for agent in due):
             here.store.stand(Standing())

@@ -25,6 +25,7 @@ _DONE_BEFORE: Final = 'duplicate session|still active'
 _NO_START: Final = '-N'
 _NOT_PASSED_ON: Final = ('TMUX', 'TMUX_PANE', 'AGENT_SLOT', 'AGENT_CONFIG', 'AGENT_STATE')
 _SIZE: Final = ('-x', '200', '-y', '50')
+_EXIT_CODE: Final = 49  # of the fields of /proc/PID/stat behind the name; as waitpid has it. Source: proc(5)
 _CUT: Final = '\x02'  # tmux prints it as it is, and no screen holds it
 
 
@@ -210,12 +211,21 @@ def _panes(printed: str) -> Mapping[str, Pane]:
 
 
 def _settled(pane: Pane) -> Pane:
-    """The pane, as one that lives while tmux has seen its terminal close and has yet to hear how its program ended.
+    """The pane, with how its program ended where tmux has only seen its terminal close.
 
-    Else who did its work would be taken for killed, and do it again.
+    It hears of the end a little later, or never. Whoever did its work must not be taken for killed, and do it again.
     """
-    told = not pane.dead or pane.exit_status is not None or pane.signal.strip('0')
-    return pane if told or not os.path.exists(f'/proc/{pane.pid}') else pane._replace(dead=False)
+    if not pane.dead or pane.exit_status is not None or pane.signal.strip('0'):
+        return pane
+    try:
+        with open(f'/proc/{pane.pid}/stat') as file:
+            fields = file.read().rpartition(')')[2].split()
+    except OSError:
+        return pane
+    if fields[0] not in 'ZX':
+        return pane._replace(dead=False)  # it is just ending
+    code = int(fields[_EXIT_CODE])
+    return pane._replace(exit_status=None if code & 0x7F else code >> 8)
 
 
 def _pane(line: str) -> Pane:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,15 +17,19 @@ from hack.dogfood.arguments import DEFAULT_CORPUS
 from hack.dogfood.model import Corpus
 
 
-def load(paths: Sequence[str]) -> Corpus:
-    """Raises UserError with everything that is wrong with it, and with the decisions beside it."""
-    corpus = journeys.load(paths or [DEFAULT_CORPUS])
+def load(paths: Sequence[str], scripts: bool = False) -> Corpus:
+    """Raises UserError with everything that is wrong with it, and with the decisions beside it.
+
+    `scripts`: also with what bash, where it is installed, cannot read of them.
+    """
+    bash = shutil.which('bash') if scripts else None
+    corpus = journeys.load(paths or [DEFAULT_CORPUS], bash)
     decisions.load(decisions.places(paths or [DEFAULT_CORPUS]))
     return corpus
 
 
 def check(asked: Namespace) -> int:
-    corpus = load(asked.corpus)
+    corpus = load(asked.corpus, scripts=True)
     for warning in corpus.warnings:
         print(warning, file=sys.stderr)
     if asked.format == 'json':

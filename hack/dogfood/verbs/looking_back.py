@@ -72,7 +72,7 @@ def show_triage(asked: Namespace) -> int:
         shown.say(json.dumps({'run': said['run']['id'], **review}, ensure_ascii=False))
         return Exit.GREEN
     if review['causes']:
-        shown.table(_COLUMNS, [_row(cause) for cause in review['causes']])
+        shown.table(*_without_empty(_COLUMNS, [_row(cause) for cause in review['causes']]))
         shown.say('')
     for old in review['stale']:
         where = f'{old["path"]}:{old["line"]}'
@@ -129,12 +129,18 @@ def _is_beside(path: str, cause: Json, said: Json) -> bool:
 
 
 def _row(cause: Json) -> Row:
-    what = ': '.join(filter(None, (' '.join(cause['step'].split()), cause['message'])))
+    what = ': '.join(filter(None, ('; '.join(map(str.strip, cause['step'].splitlines())), cause['message'])))
     decided = triage.in_words(cause['decision']) if cause['decision'] else '-'
     names = _named(cause['journeys']), _named(cause['waiting'])
     return Row(
         [cause['fingerprint'], cause['blames'], *names, decided, cut(what, _SHOWN)], _STYLES.get(cause['blames'], '')
     )
+
+
+def _without_empty(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Column], list[Row]]:
+    """A terminal is narrow: columns in which nothing stands take no room from the others."""
+    kept = [number for number in range(len(columns)) if any(row.cells[number] != '-' for row in rows)]
+    return [columns[at] for at in kept], [row._replace(cells=[row.cells[at] for at in kept]) for row in rows]
 
 
 def _named(journeys: Sequence[str]) -> str:

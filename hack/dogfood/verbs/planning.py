@@ -63,11 +63,11 @@ def explain(asked: Namespace) -> int:
 # -- the plan that is asked for ----------------------------------------------------------------
 
 
-def _planned(asked: Namespace) -> tuple[Corpus, Plan]:
+def _planned(asked: Namespace, scripts: bool = False) -> tuple[Corpus, Plan]:
     from hack.dogfood import timings
     from hack.dogfood.verbs.corpus import load  # YAML and schemas: going on with a run needs none of it
 
-    corpus = load(asked.corpus)
+    corpus = load(asked.corpus, scripts)
     only = [name for names in asked.only for name in names.split(',') if name]
     tiers = [name for names in asked.tiers for name in names.split(',') if name]
     failed = _failed(asked.state) if chains.FAILED in only else []
@@ -97,7 +97,7 @@ def _latest_bundle(state: Path) -> Any:
 
 
 def _anew(asked: Namespace) -> RunDir:
-    corpus, planned = _planned(asked)
+    corpus, planned = _planned(asked, scripts=True)
     shown, left_out = corpus.warnings[:_WARNINGS], corpus.warnings[_WARNINGS:]
     more = [f'({len(left_out)} more warnings: make check lists them)'] if left_out else []
     told = console(sys.stderr, os.environ)

@@ -112,10 +112,9 @@ def _note_down(state: Path, merged: Any) -> None:
 
 @collector.paused()
 def page(asked: Namespace) -> int:
-    from hack.dogfood import salvage
+    from hack.dogfood import runs, salvage
 
-    source = Path(asked.bundle)
-    source = source / 'bundle.json' if source.is_dir() else source
+    source = runs.bundle(asked.state, asked.bundle)
     bundle, troubles = salvage.read(source)
     for trouble in troubles:
         print(f'{source}: {trouble}', file=sys.stderr)

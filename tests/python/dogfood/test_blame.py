@@ -126,6 +126,33 @@ def test_a_product_that_dies_where_its_step_asks_for_a_refusal(place: Place, nam
     assert done.journeys['if']['findings'][0]['kind'] == 'crash'
 
 
+@pytest.mark.parametrize(('word', 'verdict'), [('skip', 'skipped'), ('infra', 'infra')])
+def test_a_step_that_goes_on_after_it_has_said_that_it_cannot_be_measured(
+    place: Place, word: str, verdict: str
+) -> None:
+    """Neither a green nor a red after that says anything of the product."""
+    said = f'(dogfood-{word} no light) || true'
+    done = place.run(
+        journey('green', f'{said}; echo fine', expect={'stdout': {'equals': 'fine'}}),
+        journey('red', f'{said}; exit 7'),
+        journey('crash', f'{said}; python3 -c "import no_such_module"'),
+        journey('within', f'{said}; exit 7', expect={'exit': 0, 'within': '20s'}),
+    )
+    assert set(done.verdicts.values()) == {verdict}
+    assert 'no light' in done.causes['red']
+
+
+def test_a_death_that_the_step_asks_for(place: Place) -> None:
+    """bash tells of it all the same; of another one than was asked for it is a crash."""
+    files = {'product': '#!/bin/sh\nkill -ABRT $$\n'}
+    done = place.run(
+        journey('status', 'true\n./product', expect={'exit': 134}, files=files),
+        journey('sent', 'sleep 30 & kill -ABRT $!; wait $! || test $? = 134'),
+        journey('other', 'true\n./product', expect={'exit': 139}, files=files),
+    )
+    assert done.verdicts == {'status': 'passed', 'sent': 'passed', 'other': 'failed'}
+
+
 def test_a_step_whose_bash_cannot_fork(place: Place) -> None:
     """In the words of bash: to use up all processes would take the rest of the machine along."""
     words = 'fork: retry: Resource temporarily unavailable'
@@ -160,6 +187,60 @@ def test_a_pattern_that_takes_for_ever(place: Place, expect: Json, said: Json) -
     done = place.run()
     assert (done.exit, done.verdicts) == (3, {'slow': 'infra', 'next': 'passed'})
     assert 'regular expressions' in done.causes['slow']
+
+
+def test_a_run_goes_on_with_the_product_that_it_began_with(place: Place) -> None:
+    """Or what one product passed would stand for another, which was never asked."""
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    product.write_text('#!/bin/sh\necho 1\n')
+    product.chmod(0o755)
+    place.corpus(
+        journey('one', 'gadget', expect={'stdout': {'contains': '1'}}), journey('later', 'dogfood-infra no light')
+    )
+    first = place.run('--product-path', str(product.parent))
+    assert first.verdicts == {'one': 'passed', 'later': 'infra'}
+    assert place.resume().exit == 3
+    product.write_text('#!/bin/sh\necho 2\n')
+    refused = place.resume()
+    assert (refused.exit, refused.verdicts) == (2, first.verdicts)
+    assert f'{product} has changed since it began' in refused.err
+    product.unlink()
+    product.parent.rmdir()
+    assert f'{product.parent}: No such file or directory' in place.resume().err
+
+
+def test_a_product_that_is_built_anew_while_a_run_goes_on(place: Place) -> None:
+    """Not one that a journey takes away, which says so itself, nor one that is built anew afterwards."""
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    for path in (product, product.with_name('other')):
+        path.write_text('#!/bin/sh\necho 1\n')
+        path.chmod(0o755)
+    build = 'printf "#!/bin/sh\\necho 2\\n" >@LEDGER@; chmod +x @LEDGER@; mv @LEDGER@ "$(type -P gadget)"; sleep 0.1'
+    done = place.run(
+        '--product-path',
+        str(product.parent),
+        journey('one', 'gadget', expect={'stdout': {'contains': '1'}}, tier='smoke'),
+        journey('build', build),
+        journey('remove', 'rm "$(type -P other)"; sleep 0.1'),
+        journey('two', 'gadget', expect={'stdout': {'contains': '2'}}, tier='deep'),
+        shards=1,
+    )
+    assert (done.exit, set(done.verdicts.values())) == (3, {'passed'})
+    (problem,) = done.bundle['problems']
+    assert (problem['evidence'], problem['observed']) == (str(product), 'another program since the run began')
+
+
+def test_a_product_that_is_built_anew_after_a_run(place: Place) -> None:
+    product = place.path / 'bin/gadget'
+    product.parent.mkdir()
+    product.write_text('#!/bin/sh\necho 1\n')
+    product.chmod(0o755)
+    asked = journey('one', 'gadget', expect={'stdout': {'contains': '1'}})
+    assert place.run('--product-path', str(product.parent), asked).exit == 0
+    product.write_text('#!/bin/sh\necho 2\n')
+    assert place.verb('report', 'run').exit == 0
 
 
 def test_a_product_that_the_kernel_killed_for_want_of_memory(place: Place) -> None:

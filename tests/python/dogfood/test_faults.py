@@ -22,7 +22,7 @@ from hack.dogfood import progress
 from hack.dogfood.model import FINAL_VERDICTS
 from hack.dogfood.rundir import RunDir
 from hack.dogfood.runs import prune
-from tests.python.runs import HOUSE, PYTHON, WAIT_SECONDS, Done, Live, Place, journey, need_commands, several
+from tests.python.runs import DOGFOOD, HOUSE, PYTHON, WAIT_SECONDS, Done, Live, Place, journey, need_commands, several
 
 # By name: what each comes to, whatever happens in between.
 TRUTH: Mapping[str, str] = {
@@ -493,3 +493,30 @@ def test_a_run_that_goes_on_is_not_removed(place: Place) -> None:
     place.verb('start', 'corpus.yaml')
     prune(state, keep=0)
     assert len(list((state / 'runs').iterdir())) == 1
+
+
+def test_a_new_run_is_not_in_the_way_of_what_a_killed_one_left_running(place: Place) -> None:
+    """A daemon on a port of its own, say: what finds the port taken has not failed."""
+    serve = 'setsid sleep 300 >/dev/null 2>&1 & echo $! >>@LEDGER@; sleep 300'
+    place.corpus(journey('serve', serve))
+    script = (str(HOUSE / DOGFOOD), '--state', str(place.path / '.dogfood'), 'corpus.yaml')
+    first = subprocess.Popen(
+        script,
+        cwd=place.path,
+        env=place.environment(),
+        process_group=0,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 30
+    while not place.ran() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    daemon = process.look_up(int(place.ran()[0]))
+    assert daemon
+    assert process.is_alive(daemon)
+    place.corpus(journey('alone', f'! grep "^State:.[RSD]" /proc/{daemon.pid}/status'))
+    done = subprocess.run(script, cwd=place.path, env=place.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert not process.is_alive(daemon)

@@ -174,12 +174,20 @@ def test_a_token_established_earlier_too_is_in_time(tmp_path: Path) -> None:
 def test_warnings_stand_in_the_corpus_and_refuse_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(WEAK)
     assert [warning.partition(' (')[0] for warning in journeys.load(['weak.yaml']).warnings] == [
-        "weak.yaml:2:24: '.*' allows every crash",
-        "weak.yaml:7:14: this step cannot fail: '|| true' hides every failure",
-        'weak.yaml:8:14: `head -n 1` may stop reading before the writer is done, which then dies of SIGPIPE: '
+        "weak.yaml:4:42: this probe cannot fail: '|| true' makes its exit status always 0",
+        "weak.yaml:7:31: this invariant cannot fail: 'echo' makes its exit status always 0",
+        "weak.yaml:8:24: '.*' allows every crash",
+        "weak.yaml:13:14: this step cannot fail: '|| true' hides every failure",
+        'weak.yaml:14:14: `head -n 1` may stop reading before the writer is done, which then dies of SIGPIPE: '
         'exit 141, now and then',
-        'weak.yaml:9:14: `! product --refuse` is not the last command, so that it fails no step whatever it finds',
-        "weak.yaml:12:14: the step is decisive but expects only an exit status, and that of 'echo' is always 0",
+        'weak.yaml:15:14: `! product --refuse` is not the last command, so that it fails no step whatever it finds',
+        "weak.yaml:18:14: the step is decisive but expects only an exit status, and that of 'echo' is always 0",
+        "weak.yaml:24:14: a product that does nothing passes this step: '|| true' makes its exit status always 0, "
+        'and what it expects of the output is what the step itself prints',
+        "weak.yaml:28:14: a product that does nothing passes this step: '|| true' makes its exit status always 0, "
+        'and what it expects of the output holds of no output at all too',
+        'weak.yaml:30:14: `product` fails no step: where more commands follow, only the last of an `&&` list is heeded',
+        "weak.yaml:33:14: this step cannot fail: '&' hides every failure",
     ]
 
 

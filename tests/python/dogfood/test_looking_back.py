@@ -102,7 +102,7 @@ def test_a_broken_thing_is_one_entry_with_what_waits_for_it(place: Place) -> Non
     run(place)
     shown = place.verb('triage')
     assert shown.exit == 0
-    assert re.search(r'^stdout-[0-9a-f]{12}  product +root, twin +user +- ', shown.out, re.M)
+    assert re.search(r'^stdout-[0-9a-f]{12}  product +root, twin +user +', shown.out, re.M)
     assert ': 1 cause, felt by 3 journeys, 1 not decided' in shown.out
 
 

@@ -32,7 +32,10 @@ CANNOT_FAIL = [
     ('product arg \\\n  || true  # it may be gone', '|| true'),
     ('product "|| false" || true', '|| true'),
     ('set +e\nproduct\ntrue', 'set +e'),
+    ('product || true\nproduct || echo gone', '|| true'),
+    ('echo start; product || true', '|| true'),
 ]
+IN_THE_BACKGROUND = ['product & sleep 0', 'product & wait', 'product &\necho started', 'product || true & wait']
 
 
 @pytest.mark.parametrize(('script', 'hider'), CANNOT_FAIL)
@@ -42,6 +45,87 @@ def test_a_step_that_cannot_fail(script: str, hider: str) -> None:
     ]
     assert masks.warnings(script, decisive=False, by_exit_alone=False) == []
     assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize('script', IN_THE_BACKGROUND)
+def test_a_decisive_step_whose_product_is_not_waited_for(script: str) -> None:
+    assert len(masks.warnings(script, decisive=True, by_exit_alone=True)) == 1
+    assert masks.warnings(script, decisive=False, by_exit_alone=True) == []  # who starts a daemon uses it later
+    assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize(
+    ('script', 'what'),
+    [
+        ('true', 'true'),
+        ('echo fine', 'echo'),
+        ('product || true', '|| true'),
+        ('product & wait', '&'),
+        ('set +e; product; true', 'set +e'),
+    ],
+)
+def test_a_probe_that_cannot_fail(script: str, what: str) -> None:
+    assert masks.always_passes(script) == what
+    assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize(
+    'script', ['product', 'product; true', 'product & wait $!', 'echo start; product', 'true && product']
+)
+def test_a_probe_that_can(script: str) -> None:
+    assert masks.always_passes(script) is None
+    assert status(PRODUCT_FAILS, script) == 3
+
+
+@pytest.mark.parametrize(
+    ('script', 'first'),
+    [
+        ('product && true\ntrue', 'product'),
+        ('cd . && product --all && true; true', 'cd .'),
+        ('product | cat && true\ntrue', 'product'),
+    ],
+)
+def test_a_list_of_which_only_the_end_is_heeded(script: str, first: str) -> None:
+    (said,) = masks.warnings(script, decisive=True, by_exit_alone=False)
+    assert said.startswith(f'`{first}` fails no step')
+    assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize('script', ['export A=$(product)\ntrue', 'readonly A="it is $(product)"'])
+def test_a_declaration_that_hides_what_is_in_it(script: str) -> None:
+    (said,) = masks.warnings(script, decisive=False, by_exit_alone=False)
+    assert 'exits 0 whatever the command in it does' in said
+    assert status(PRODUCT_FAILS, script) == 0
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'A=$(product)\nexport A',
+        'A=$(product) true; product',
+        'export A=1; B=$(product)',
+        'export A=$((1 + 1)); product',
+    ],
+)
+def test_a_declaration_that_does_not(script: str) -> None:
+    assert masks.warnings(script, decisive=False, by_exit_alone=False) == []
+    assert status(PRODUCT_FAILS, script) == 3
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'true\nproduct && true',
+        'test -e no-such-file && product\ntrue',
+        '[ -e no-such-file ] && product; true',
+        'product --ask | grep -c x && true; true',
+        'product && true || exit 3\ntrue',
+        'echo start && product | cat\ntrue',
+        'product & true && product\ntrue',
+    ],
+)
+def test_a_list_that_asks_or_is_heeded(script: str) -> None:
+    assert [said for said in masks.warnings(script, decisive=False, by_exit_alone=False) if '`&&`' in said] == []
 
 
 @pytest.mark.parametrize(
@@ -69,6 +153,7 @@ def test_a_step_that_cannot_fail(script: str, hider: str) -> None:
         '(product; true)',
         'true || true; product',
         'sleep 0 & product',
+        'product & wait $!',
     ],
 )
 def test_a_step_that_can_fail_is_not_warned_of(script: str) -> None:

@@ -1,6 +1,7 @@
 """Tables: what was expected and seen → the findings, word for word."""
 
 import json
+import re
 from collections.abc import Sequence
 from signal import Signals
 from typing import Any
@@ -572,3 +573,23 @@ def test_what_runs_on_from_an_earlier_step(
 def test_signals_that_scripts_send() -> None:
     scripts = ['kill -ABRT 7; sleep 1', 'kill -KILL 7; echo FILL SYSTEM', 'kill -s SIGSEGV 7']
     assert oracles.signals_in(scripts) == {Signals.SIGABRT, Signals.SIGSEGV}
+
+
+@pytest.mark.parametrize(
+    ('exit', 'sent', 'excused'),
+    [
+        (0, [], []),
+        (134, [], ['Aborted']),
+        (143, [], []),
+        ('nonzero', [], []),
+        (0, [Signals.SIGSEGV], ['Segmentation fault']),
+        (134, [Signals.SIGSEGV], ['Aborted', 'Segmentation fault']),
+        (139, [Signals.SIGSEGV], ['Segmentation fault']),
+    ],
+)
+def test_deaths_that_are_asked_for(exit: Any, sent: list[Signals], excused: list[str]) -> None:
+    patterns = oracles.asked_for(Expect(exit=exit), sent)
+    told = [f'bash: line 1:   77 {words}      shop' for words in ('Aborted', 'Bus error', 'Segmentation fault')]
+    assert [line for line in told if any(re.search(pattern, line) for pattern in patterns)] == [
+        f'bash: line 1:   77 {words}      shop' for words in excused
+    ]

@@ -190,8 +190,9 @@ def test_where_the_chains_folders_are_is_said_where_some_were_kept(tmp_path: Pat
         (['journeys/git.yaml', 'journeys/redis.yaml'], 'make dogfood ONLY=use'),
         (['my corpus/a.yaml', 'my corpus/b.yaml'], "make dogfood JOURNEYS='my corpus' ONLY=use"),
         (['/opt/corpus/a.yaml'], 'make dogfood JOURNEYS=/opt/corpus/a.yaml ONLY=use'),
-        (['one/a.yaml', 'two/b.yaml'], 'make dogfood ONLY=use'),
-        (['one/a.yaml', '/two/b.yaml'], 'make dogfood ONLY=use'),
+        (['a.yaml'], 'make dogfood JOURNEYS=a.yaml ONLY=use'),
+        (['one/a.yaml', 'two/b.yaml'], 'hack/dogfood/dogfood.sh one two --only use'),
+        (['one/a.yaml', '/t w o/b.yaml', 'c.yaml'], "hack/dogfood/dogfood.sh '/t w o' c.yaml one --only use"),
         ([], 'make dogfood ONLY=use'),
     ],
 )

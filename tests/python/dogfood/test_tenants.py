@@ -106,6 +106,7 @@ def test_waiting_for_shards_hands_on_what_is_told(run_dir: RunDir, told: int, ha
     house = Path(tenants.__file__).resolve().parents[2]
     with subprocess.Popen(['python3', '-c', SHARD, str(run_dir.path), str(hears)], cwd=house) as shard:
         while not (run_dir.shard_lock(1).exists() and run_dir.shard_lock(1).stat().st_size):
+            assert shard.poll() is None
             time.sleep(0.01)
         said = [handed_on]
         timer = threading.Timer(0.2, lambda: said.append(told))

@@ -7,7 +7,7 @@ import pytest
 
 from hack.common.process import End
 from hack.dogfood import verdicts
-from hack.dogfood.model import VERDICTS, Expect, FileCheck, Finding, FindingKind, Journey, Step, TextCheck, Verdict
+from hack.dogfood.model import VERDICTS, Finding, FindingKind, Verdict
 from hack.dogfood.verdicts import Judgement, Note, Standing, StepSeen
 
 # -- before a journey runs -------------------------------------------------------------------
@@ -374,61 +374,3 @@ def test_that_nothing_was_observed_is_said(nothing: str) -> None:
 def test_limits_are_told_to_the_millisecond(limit: float, words: str) -> None:
     judged = verdicts.of_step(seen(End.TIMED_OUT, None)._replace(limit=limit), ())
     assert judged == Judgement('failed', f'step 2 did not end within {words} s')
-
-
-def text(**check: Any) -> Expect:
-    return Expect(stdout=TextCheck(**check))
-
-
-def file(exists: bool | None = None, **check: Any) -> Expect:
-    return Expect(files=(FileCheck('it', exists, TextCheck(**check)),))
-
-
-@pytest.mark.parametrize(
-    ('expect', 'checked'),
-    [
-        (Expect(), False),
-        (Expect(exit='nonzero', latency=1), False),
-        (text(equals=''), True),
-        (text(contains=('a',)), True),
-        (text(matches='a'), True),
-        (text(json=(('a', 1),)), True),
-        (text(), False),
-        (text(not_contains=('error',)), False),
-        (text(not_contains=('error',), contains=('a',)), True),
-        (Expect(stderr=TextCheck(equals='')), True),
-        (file(), True),
-        (file(True), True),
-        (file(False), False),
-        (file(False)._replace(exit='nonzero'), True),
-        (file(not_contains=('error',)), True),
-    ],
-)
-def test_a_pass_that_rests_on_more_than_exit_statuses(expect: Expect, checked: bool) -> None:
-    journey = Journey('a', 'it works', 'f', 'f.yaml', 1, (Step('one'), Step('two', expect=expect)))
-    assert verdicts.is_checked(journey) is checked
-    if expect == file(False):  # what it stands on may have made the file
-        assert verdicts.is_checked(journey._replace(requires=('made',)))
-
-
-@pytest.mark.parametrize(
-    ('expect', 'checked'),
-    [
-        (file(), False),
-        (file(True), False),
-        (file(False), True),
-        (file(equals='old'), False),
-        (file(equals='new'), True),
-        (file(contains=('ol',)), False),
-        (file(contains=('ol', 'ne')), True),
-        (file(not_contains=('new',)), False),
-        (file(not_contains=('old',)), True),
-        (file(matches='o'), True),
-        (file(json=(('a', 1),)), True),
-    ],
-)
-def test_a_file_that_the_journey_wrote_itself_tells_only_what_has_changed(expect: Expect, checked: bool) -> None:
-    own = Journey('a', 'it works', 'f', 'f.yaml', 1, (Step('one', expect=expect),), files={'it': 'old'})
-    assert verdicts.is_checked(own) is checked
-    step = Step('one', expect=expect, files={'it': 'old'})
-    assert verdicts.is_checked(own._replace(files={}, steps=(step,))) is checked

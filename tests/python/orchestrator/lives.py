@@ -13,7 +13,7 @@ from hack.orchestrator import scratch, supervisor
 from hack.orchestrator.scratch import Scratch, until
 from hack.orchestrator.tmux import Pane, Tmux
 
-SECONDS = 30.0
+SECONDS = 90.0
 QUICK = '[watchdog]\nsignal_interval = 0.2\nheavy_interval = 0.2\nbackoff_base = 0.1\nbackoff_cap = 0.2\n'
 HEAD = QUICK + '[defaults]\nsession_prefix = "t-"\nlog_dir = "s"\nbackend = "demo"\nmodel = "none"\n'
 TWO = HEAD + '[[agent]]\nname = "one"\nkind = "persistent"\n[[agent]]\nname = "one-more"\nkind = "persistent"\n'

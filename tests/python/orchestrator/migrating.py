@@ -12,6 +12,15 @@ SERVICE = """
 name = "cleanlogs"
 command = "touch {0}/must-not-run; exec sleep infinity"
 """
+# In the second phase, its task done; the adversary was taken down by hand, the builder started with another model.
+STATE = {
+    'phase-idx': '1\n',
+    'done-wrap-up.json': '{"version": 1, "at": "2030-01-31T12:00:00.000Z"}\n',
+    'handoff.json': '{"version": 1, "commit": "c0ffee"}\n',
+    'wanted-builder.json': '{"version": 1, "started": 1.0, "phase": "two"}\n',
+    'wanted-cleanlogs.json': '{"version": 1, "started": 1.0, "phase": null}\n',
+    'override-builder.json': '{"version": 1, "environment": {"AGENT_MODEL_builder": "haiku 4"}}\n',
+}
 
 
 class Migration(NamedTuple):
@@ -30,9 +39,10 @@ def migration(folder: Path) -> Migration:
     (folder / 'etc').mkdir()
     text = PAIR + SERVICE.format(folder)
     live, staged = project(folder / 'old', text), project(folder / 'new', text)
-    phase = live.parent / '.ao/state/phase-idx'
-    phase.parent.mkdir(parents=True)
-    phase.write_text('1\n')
+    state = live.parent / '.ao/state'
+    state.mkdir(parents=True)
+    for name, holds in STATE.items():
+        (state / name).write_text(holds)
     script = folder / 'etc/start.sh'
     script.write_text(f'#!/bin/sh\ncd "{folder}"\nexec run --config {folder}/link/agents.toml up # & away | \\1\n')
     (folder / 'link').symlink_to('old')

@@ -8,7 +8,7 @@ import pytest
 
 from hack.common.errors import UserError
 from hack.orchestrator import cutover
-from tests.python.orchestrator.migrating import Migration, migration
+from tests.python.orchestrator.migrating import STATE, Migration, migration
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_it_is_quiet_before_anything_is_changed_and_starts_after_that(made: Migr
         'Quiesce',
         'The one indirection',
         'The one config change',
-        'Carry the phase over',
+        'Carry the state over',
         'Start',
         'Look',
     ]
@@ -51,9 +51,49 @@ def test_it_is_quiet_before_anything_is_changed_and_starts_after_that(made: Migr
 def test_the_way_back_ends_the_new_before_it_starts_the_old(made: Migration) -> None:
     steps = cutover.plan(facts(made)).rollback
     commands = [command for step in steps for command in step.commands]
-    order = [commands.index(one) for one in ('staged down', 'no_watchdog "$staged_state"', 'RESUME_PHASE=1 live up')]
+    start = "AGENT_MODEL_builder='haiku 4' RESUME_PHASE=1 live up builder cleanlogs"
+    order = [commands.index(one) for one in ('staged down', 'no_watchdog "$staged_state"', start)]
     assert order == sorted(order)
     assert order[0] == 0
+
+
+def test_who_was_up_is_who_comes_up_with_what_it_was_started_with(made: Migration) -> None:
+    (start,) = (step for step in cutover.plan(facts(made)).forward if step.title == 'Start')
+    assert start.commands[-1] == "AGENT_MODEL_builder='haiku 4' RESUME_PHASE=1 staged up builder cleanlogs"
+
+
+def test_loops_of_a_sequence_that_is_complete_do_not_come_up_again(made: Migration) -> None:
+    (made.live.parent / '.ao/state/SEQUENCE-COMPLETE').touch()
+    assert facts(made).follow == ('cleanlogs',)
+    (made.live.parent / '.ao/state/wanted-cleanlogs.json').unlink()
+    assert facts(made).follow == ('watchdog',)
+
+
+def test_a_plan_is_for_the_agents_that_were_up_when_it_was_made(made: Migration) -> None:
+    plan = cutover.plan(facts(made))
+    (made.live.parent / '.ao/state/wanted-adversary.json').write_text('{"version": 1}')
+    ended = subprocess.run(
+        ['bash', '-c', cutover.script(plan.facts, plan.forward[1].commands)], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (1, 'other agents are up now: plan anew\n')
+
+
+def test_what_must_last_is_carried_and_put_back_and_nothing_else(made: Migration, tmp_path: Path) -> None:
+    source, target = made.live.parent / '.ao/state', made.staged.parent / '.ao/state'
+    target.mkdir(parents=True)
+    for name in ('done-old.json', 'SEQUENCE-COMPLETE', 'phase-idx.cutover', 'limited-builder.json'):
+        (target / name).touch()
+    for _ in range(2):  # again changes nothing
+        commands = ['carry "$live_state" "$staged_state"']
+        subprocess.run(['bash', '-c', cutover.script(facts(made), commands)], check=True)
+    known = {path.name: path.read_text() for path in target.iterdir()}
+    assert known == {
+        'phase-idx': STATE['phase-idx'],
+        'done-wrap-up.json': STATE['done-wrap-up.json'],
+        'handoff.json': STATE['handoff.json'],
+        'limited-builder.json': '',
+    }
+    assert {path.name: path.read_text() for path in source.iterdir()} == STATE
 
 
 def test_the_runbook_has_every_command_in_order_and_bash_reads_it(made: Migration) -> None:

@@ -230,6 +230,14 @@ def test_up_starts_at_the_first_phase_unless_it_is_to_resume(pair: Life) -> None
     assert pair.verb('status')[1].startswith('phase: one')
 
 
+def test_of_a_sequence_that_is_complete_nothing_is_resumed(pair: Life) -> None:
+    pair.verb('phase', 'set', 'two')
+    (pair.folder / 's/state/SEQUENCE-COMPLETE').touch()
+    pair.up(RESUME_PHASE='1')
+    assert set(pair.panes()) == {'watchdog'}
+    assert pair.verb('phase', 'show')[1].endswith('(complete)\n')
+
+
 def test_setting_the_phase_starts_the_loops_anew(pair: Life) -> None:
     pair.up('builder')
     eventually(lambda: len(told(pair)) == 1)

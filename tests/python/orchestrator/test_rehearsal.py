@@ -1,5 +1,9 @@
 """A rehearsal runs the real thing, with real watchdogs, touches nothing of the live project, and sees a bad plan."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +12,13 @@ import pytest
 from hack.common import process
 from hack.common.errors import UserError
 from hack.common.files import sha256
-from hack.orchestrator import cutover, rehearsal
+from hack.orchestrator import cutover, rehearsal, supervisor
 from hack.orchestrator.rehearsal import Trial
 from tests.python.orchestrator.migrating import Migration, migration
 from tests.python.runs import need_commands
+
+REPOSITORY = Path(supervisor.__file__).resolve().parents[2]
+NEXT = "from hack.orchestrator import scratch\nwith scratch.place('cut-'): pass"
 
 
 @pytest.fixture
@@ -73,8 +80,27 @@ def test_a_cutover_that_does_not_arrive_is_found_out(made: Migration, monkeypatc
     monkeypatch.setattr(rehearsal, '_UP_SECONDS', 1.0)
     nothing = (cutover.Step('Nothing', '', ('true',)),)
     _, done = rehearse(made, lambda facts: cutover.Plan(facts, nothing, ()))
-    assert done.wrong[:2] == ('when all was done, no watchdog was up', 'the staged project is in another phase')
-    assert 'does not lead to' in done.wrong[2]
+    assert done.wrong[:3] == (
+        'when all was done, no watchdog was up',
+        'the staged project has another state: phase, hand-offs or tasks that are done',
+        'others are up than before: builder, cleanlogs',
+    )
+    assert 'does not lead to' in done.wrong[3]
+
+
+def test_a_plan_that_forgets_what_is_done_and_who_was_up_is_found_out(made: Migration) -> None:
+    def plan(facts: cutover.Facts) -> cutover.Plan:
+        good = cutover.plan(facts)
+        start = next(step for step in good.forward if step.title == 'Start')
+        careless = start._replace(commands=('no_watchdog "$live_state"', 'RESUME_PHASE=1 staged up'))
+        keep = [step for step in good.forward if step.title not in ('Carry the state over', 'Look')]
+        return good._replace(forward=tuple(careless if step is start else step for step in keep))
+
+    done = next(trial for trial in rehearse(made, plan) if trial.killed == 'not killed')
+    assert done.wrong == (
+        'the staged project has another state: phase, hand-offs or tasks that are done',
+        'others are up than before: adversary',
+    )
 
 
 def test_a_project_that_does_not_come_up_is_said_in_a_line(made: Migration) -> None:
@@ -84,6 +110,28 @@ def test_a_project_that_does_not_come_up_is_said_in_a_line(made: Migration) -> N
     engine.write_text('raise SystemExit("no such thing")')
     with pytest.raises(UserError, match='does not come up in a copy: a command failed: no such thing'):
         rehearsal.rehearse(given, lambda trial: None)
+
+
+@pytest.mark.parametrize('ending', [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda one: one.name)
+def test_a_rehearsal_killed_from_outside_leaves_nothing(
+    made: Migration, tmp_path_factory: pytest.TempPathFactory, ending: int
+) -> None:
+    temporary = tmp_path_factory.mktemp('r')  # short: a socket's path has but 107 bytes
+    environment = {**os.environ, 'TMPDIR': str(temporary)}
+    command = [sys.executable, str(supervisor.ENTRY), 'cutover', 'rehearse', str(made.live), str(made.staged)]
+    started = subprocess.Popen([*command, '--boot', str(made.boot)], env=environment, stdout=subprocess.PIPE)
+    try:
+        assert started.stdout
+        assert started.stdout.readline() == b'ok      killed at: Compare\n'
+        (left,) = temporary.iterdir()
+        assert process.marked(f'AGENT_SCRATCH={left}') != []
+    finally:
+        started.send_signal(ending)
+        started.communicate(timeout=60)
+    if ending == signal.SIGKILL:  # the next one tidies up
+        subprocess.run([sys.executable, '-c', NEXT], env=environment, check=True, cwd=REPOSITORY)
+    assert list(temporary.iterdir()) == []
+    assert process.marked(f'AGENT_SCRATCH={left}') == []
 
 
 def test_nothing_of_a_rehearsal_is_left(made: Migration) -> None:
@@ -96,4 +144,4 @@ def test_nothing_of_a_rehearsal_is_left(made: Migration) -> None:
     with pytest.raises(KeyboardInterrupt):
         rehearse(made, plan)
     assert not Path(folders[0]).exists()
-    assert process.marked(f'AGENT_REHEARSAL={folders[0]}') == []
+    assert process.marked(f'AGENT_SCRATCH={folders[0]}') == []

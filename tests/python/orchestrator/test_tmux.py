@@ -41,15 +41,23 @@ def test_how_a_program_ended_is_read(
     assert (pane.dead, pane.exit_status) == seen
 
 
-def test_a_program_of_which_tmux_has_yet_to_hear_how_it_ended_is_not_dead(tmp_path: Path) -> None:
-    ending = subprocess.Popen(['true'])
+@pytest.mark.parametrize(
+    ('command', 'exit_status'), [('exit 0', 0), ('exit 3', 3), ('kill -KILL $$', None)], ids=['well', 'badly', 'killed']
+)
+def test_how_a_program_ended_is_known_before_tmux_hears_of_it(
+    tmp_path: Path, command: str, exit_status: int | None
+) -> None:
+    ending = subprocess.Popen(['sh', '-c', command])
     os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
-    there = printing(tmp_path, listing(ending.pid, '1', '', ''))
     try:
-        assert not there.panes()['t-one'].dead
+        pane = printing(tmp_path, listing(ending.pid, '1', '', '')).panes()['t-one']
     finally:
         ending.wait()
-    assert there.panes()['t-one'].dead
+    assert (pane.dead, pane.exit_status) == (True, exit_status)
+
+
+def test_a_program_that_is_just_ending_is_not_dead_yet(tmp_path: Path) -> None:
+    assert not printing(tmp_path, listing(os.getpid(), '1', '', '')).panes()['t-one'].dead
 
 
 def test_of_a_window_that_was_split_the_oldest_pane_is_ours(tmp_path: Path) -> None:

@@ -115,9 +115,13 @@ def is_open(page: Page, id: str) -> bool:
 
 
 def scrolled_into_view(page: Page, id: str) -> bool:
+    """And not below what stays at the top of the screen."""
     seen: bool = page.evaluate(
         """id => { const at = document.getElementById('journey-' + id).closest('details').getBoundingClientRect();
-                   return at.top >= 0 && at.top < innerHeight; }""",
+                   const bars = [...document.querySelectorAll('.top, #filter')]
+                     .filter(bar => getComputedStyle(bar).position === 'sticky')
+                     .map(bar => bar.getBoundingClientRect().bottom);
+                   return at.top >= Math.max(...bars) && at.top < innerHeight; }""",
         id,
     )
     return seen
@@ -457,6 +461,8 @@ def test_nothing_runs_out_of_the_screen(browser: Browser, path: Path, size: tupl
     with open_page(browser, path, size=size) as opened:
         open_all(opened.page)
         assert opened.page.evaluate('document.documentElement.scrollWidth') <= size[0]
+        counts = "document.querySelector('.counts').parentElement"
+        assert opened.page.evaluate(f'{counts}.scrollWidth <= {counts}.clientWidth')
 
 
 def test_without_scripts_everything_can_be_read(browser: Browser, path: Path) -> None:
@@ -589,11 +595,11 @@ def test_a_page_that_cannot_be_made_changes_no_verdict(ran: Done) -> None:
         assert 'report.html: is not made: IsADirectoryError' in again.err
 
 
-@pytest.mark.parametrize('given', ['nothing.json', '.'])
+@pytest.mark.parametrize('given', ['nothing.json', '.', '/dev/zero', 'previous'])
 def test_what_is_no_bundle_is_refused_in_one_line(given: str) -> None:
     with a_place() as place:
         done = place.verb('page', given)
-    assert (done.exit, done.out) == (2, '')
+    assert (done.exit, done.out) == (3 if given == 'previous' else 2, '')
     assert len(done.err.splitlines()) == 1
 
 
