@@ -74,10 +74,10 @@ def _inject(here: Project, chance: random.Random) -> str:
         victims = supervisor.processes(here, [chance.choice(names)])
     else:
         holder = supervisor.watchdog_pid(here)
-        both = supervisor.processes(here, [WATCHDOG])
+        both = supervisor.watchdogs(here)
         victims = [one for one in both if (one.pid == holder) == (kind == 'watchdog')][:1]
         # The two keep each other up: the one that is left must have had the time to see that it is alone.
-        if len(both) < 2 and not until(lambda: len(supervisor.processes(here, [WATCHDOG])) > 1, _SECONDS):
+        if len(both) < 2 and not until(lambda: len(supervisor.watchdogs(here)) > 1, _SECONDS):
             return 'watchdog alone'
     for victim in victims:
         process.send(victim, signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
 from hack.orchestrator import agents, phases, sightings, status
-from hack.orchestrator.model import Agent, Config, Standing, State
+from hack.orchestrator.model import Agent, Config, Sighting, Standing, State
 from hack.orchestrator.sightings import Project
 
 # What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
@@ -57,7 +57,8 @@ def _say(*lines: str) -> None:
 
 def _complain(*lines: str) -> None:
     if lines:
-        console(sys.stderr, os.environ).say(*lines)
+        out = console(sys.stderr, os.environ)
+        out.say(*map(out.fold, lines))
 
 
 def _say_json(value: Any) -> None:
@@ -86,10 +87,22 @@ def _status(asked: argparse.Namespace) -> int:
     if asked.format == 'json':
         _say_json(status.as_json(here.config, seen.agents, standing, not asked.no_state))
     else:
-        _say(*status.lines(here.config, seen.agents, standing, not asked.no_state))
+        _say(*_painted(status.lines(here.config, seen.agents, standing, not asked.no_state), here.config, seen.agents))
     _complain(*problems, *seen.problems)
     unknown = any(one.state is State.UNKNOWN for one in seen.agents.values())
     return Exit.MISUSE if bad else Exit.BROKEN if unknown or problems or seen.problems else Exit.GREEN
+
+
+def _painted(lines: list[str], config: Config, seen: Mapping[str, Sighting]) -> list[str]:
+    """The lines of a status, the states in colours where the terminal has them."""
+    out = console(sys.stdout, os.environ)
+    title, *rows = lines
+    if not (out.colour and seen):
+        return lines
+    for number, (agent, row) in enumerate(zip(config.agents, rows, strict=True)):
+        told = status.state(seen[agent.name])
+        rows[number] = row.removesuffix(told) + out.paint(told, status.style(seen[agent.name]))
+    return [title, *rows]
 
 
 def _standing(here: Project) -> tuple[Standing | None, tuple[str, ...]]:
@@ -192,15 +205,22 @@ def _up(asked: argparse.Namespace) -> int:
     if missing := supervisor.missing_programs(here, chosen):
         raise UserError(missing)
     supervisor.ensure_ready(here)
-    with here.store.acting():
-        _say(*mending.mend(here))
-    here.store.standing(here.config)
     try:
+        with here.store.acting():
+            _say(*mending.mend(here))
+        here.store.standing(here.config)
         problems = supervisor.up(here, asked.names, _say, os.environ.get('RESUME_PHASE') == '1')
     except HungError as hung:
         raise UserError(str(hung), Exit.BROKEN) from None
+    except OSError as error:
+        raise _no_room(here, error) from None
     _complain(*problems)
     return Exit.BROKEN if problems else Exit.GREEN
+
+
+def _no_room(here: Project, error: OSError) -> UserError:
+    """What to say where the state folder cannot be written to."""
+    return UserError(f'{here.store.folder}: {error.strerror} (make room there, or name another log_dir)', Exit.BROKEN)
 
 
 def _down(asked: argparse.Namespace) -> int:
@@ -216,6 +236,8 @@ def _down(asked: argparse.Namespace) -> int:
         problems = supervisor.down(here, asked.names)
     except HungError as hung:
         raise UserError(str(hung), Exit.BROKEN) from None
+    except OSError as error:
+        raise _no_room(here, error) from None
     _complain(*problems)
     _say(f'down: {", ".join(asked.names) or "all"}')
     return Exit.BROKEN if problems else Exit.GREEN
@@ -272,19 +294,14 @@ def _doctor(asked: argparse.Namespace) -> int:
         if asked.fix and one.mend:
             one.mend()
     left = doctor.examine(here) if asked.fix else found
+    mended = [one for one in found if one[:2] not in {it[:2] for it in left}]
     if asked.format == 'json':
-        _say_json(
-            [
-                {'kind': one.kind, 'what': one.what, 'cure': one.cure, 'mended': one[:2] not in {it[:2] for it in left}}
-                for one in found
-            ]
-        )
-        return Exit.RED if left or bad else Exit.GREEN
-    for one in found:
-        mended = one[:2] not in {it[:2] for it in left}
-        _say(f'{one.kind}: {one.what}: {"mended" if mended else one.cure + (" (doctor --fix)" if one.mend else "")}')
-    if not found and not bad:
-        _say('well')
+        _say_json([{**dict(zip(one._fields[:3], one, strict=False)), 'mended': one in mended} for one in found])
+    else:
+        out = console(sys.stdout, os.environ)
+        cures = ['mended' if one in mended else one.cure + ' (doctor --fix)' * bool(one.mend) for one in found]
+        _say(*(out.fold(f'{one.kind}: {one.what}: {cure}') for one, cure in zip(found, cures, strict=True)))
+        _say(*(() if found or bad else ('well',)))
     return Exit.RED if left or bad else Exit.GREEN
 
 

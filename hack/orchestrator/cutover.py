@@ -174,15 +174,7 @@ def _forward(facts: Facts) -> Iterator[Step]:
     yield Step(
         'Keep what will be changed',
         'Once `complete` is there, rollback trusts these copies; before that, nothing is changed.',
-        (
-            'unchanged || { echo "a cutover is under way: roll it back first" >&2; false; }',
-            f'test "$(up_now)" = {_planned(facts)} || {{ echo "other agents are up now: plan anew" >&2; false; }}',
-            *_digests(facts),
-            'rm -rf "$kept" && mkdir -p "$kept"',
-            *(f'cp -p {_quoted(change.path)} "$kept/{number}"' for number, change in enumerate(facts.changes)),
-            'carry "$staged_state" "$kept/staged"',
-            'touch "$kept/complete"',
-        ),
+        tuple(_keeping(facts)),
     )
     yield Step(
         'Quiesce',
@@ -203,6 +195,16 @@ def _forward(facts: Facts) -> Iterator[Step]:
         ('no_watchdog "$live_state"', _starting('staged', facts, facts.follow)),
     )
     yield Step('Look', 'Every agent and the watchdog are RUNNING.', ('staged status',))
+
+
+def _keeping(facts: Facts) -> Iterator[str]:
+    yield 'unchanged || { echo "a cutover is under way: roll it back first" >&2; false; }'
+    yield f'test "$(up_now)" = {_planned(facts)} || {{ echo "other agents are up now: plan anew" >&2; false; }}'
+    yield from _digests(facts)
+    yield 'rm -rf "$kept" && mkdir -p "$kept"'
+    yield from (f'cp -p {_quoted(change.path)} "$kept/{number}"' for number, change in enumerate(facts.changes))
+    yield 'carry "$staged_state" "$kept/staged"'
+    yield 'touch "$kept/complete"'
 
 
 def _rollback(facts: Facts) -> Iterator[Step]:
@@ -275,6 +277,9 @@ def _inspected(facts: Facts) -> Iterator[str]:
         lines.append(
             '- boot chain: none was named (--boot FILE); whatever starts the live config must be led on by hand'
         )
+    lines.append(
+        f'- up: {", ".join(facts.up) or "none"}' + (f', with `{" ".join(facts.overrides)}`' * bool(facts.overrides))
+    )
     yield '\n'.join(lines)
     yield '\n'.join(f'- changes: `{one.path}` line {one.number}, sha256 `{one.sha256}`' for one in facts.changes) or (
         '- changes: no file'

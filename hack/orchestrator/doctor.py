@@ -1,4 +1,4 @@
-"""Finds what should not be: a second server, orphans, a lost socket, stale locks, strangers; mends it where asked."""
+"""Finds what should not be, from a second server to a torn state file, and mends it where asked."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -10,6 +10,7 @@ from hack.common.console import counted
 from hack.orchestrator import mending, sightings, state, supervisor
 from hack.orchestrator.sightings import Project
 from hack.orchestrator.tmux import HungError, Pane
+from hack.orchestrator.watchdog import in_crash_loop
 
 
 class Ailment(NamedTuple):
@@ -30,7 +31,7 @@ def examine(here: Project) -> list[Ailment]:
         return found
     except state.TornError:
         return [*found, *_torn_state(here)]
-    state_of_it = (*_lock(here), *_stale_state(here), *_torn_state(here))
+    state_of_it = (*_given_up(here), *_lock(here), *_stale_state(here), *_torn_state(here))
     return [*found, *_orphans(here, panes), *_strangers(here, panes), *state_of_it]
 
 
@@ -108,6 +109,16 @@ def _strangers(here: Project, panes: dict[str, Pane]) -> list[Ailment]:
             'stranger', f'session {here.session(name)}: no agent is called {name!r}', 'end it with `down`, or by hand'
         )
         for name in sorted(panes.keys() - known)
+    ]
+
+
+def _given_up(here: Project) -> list[Ailment]:
+    known = here.store.about(state.BACKOFF, unreadable={})
+    crashed = {name: record.get('crashes', 0) for name, record in known.items()}
+    return [
+        Ailment('crash loop', f'{name}: {crashes} times in a row', f'see `logs {name}`, mend it, then `clear-backoff`')
+        for name, crashes in crashed.items()
+        if in_crash_loop(crashes, here.config.cadence)
     ]
 
 

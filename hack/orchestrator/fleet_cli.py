@@ -31,6 +31,7 @@ class Seen(NamedTuple):
     phase: str
     engine: str  # what its engine is at, beside what the registry says
     told: bool  # whether it could be told
+    problems: tuple[str, ...] = ()  # what it complained of
 
 
 def main(arguments: list[str]) -> int:
@@ -73,6 +74,12 @@ def _load(asked: argparse.Namespace) -> Fleet:
 
 def _say(*lines: str) -> None:
     console(sys.stdout, os.environ).say(*lines)
+
+
+def _complain(*lines: str) -> None:
+    if lines:
+        out = console(sys.stderr, os.environ)
+        out.say(*map(out.fold, lines))
 
 
 def _say_json(value: Any) -> None:
@@ -126,6 +133,7 @@ def _status(asked: argparse.Namespace) -> int:
         _say_json([{**one._asdict(), 'project': one.project.name, 'enabled': one.project.enabled} for one in seen])
     else:
         _table(_STATUS, ((one.project.name, _yes(one.project.enabled), *one[1:4]) for one in seen))
+    _complain(*(f'{one.project.name}: {problem}' for one in seen for problem in one.problems))
     silent = [one for one in seen if not one.told and one.project.enabled and one.project.folder]
     return Exit.BROKEN if silent else Exit.GREEN
 
@@ -139,13 +147,13 @@ def _up(asked: argparse.Namespace) -> int:
         raise UserError(f'{registry.path}: {project.name} is disabled (set enabled = true)' for project in disabled)
     for project in disabled:
         _say(f'{project.name}: disabled, left as it is')
-    return _act('up', registry, [project for project in chosen if project.enabled])
+    return _act('up', registry, [project for project in chosen if project.enabled], bool(asked.names))
 
 
 def _down(asked: argparse.Namespace) -> int:
     """A disabled project can be stopped, too."""
     registry = _load(asked)
-    return _act('down', registry, _chosen(registry, asked.names))
+    return _act('down', registry, _chosen(registry, asked.names), bool(asked.names))
 
 
 def _register(asked: argparse.Namespace) -> int:
@@ -167,14 +175,18 @@ def _chosen(registry: Fleet, names: Sequence[str]) -> list[Project]:
     return [registry.get(name) for name in dict.fromkeys(names)] if names else list(registry.projects)
 
 
-def _act(verb: str, registry: Fleet, projects: Sequence[Project]) -> int:
-    """Run the verb of each project's own engine; the worst exit status."""
-    absent = [project for project in projects if not _is_here(project)]
-    if absent:
+def _act(verb: str, registry: Fleet, projects: Sequence[Project], named: bool) -> int:
+    """Run the verb of each project's own engine; the worst exit status. Those that are not here must be, if `named`."""
+    absent = [project for project in projects if not (_is_here(project) or (verb == 'down' and _was_here(project)))]
+    if absent and named:
         raise UserError(f'{registry.path}: {project.name} is not here: {_why_absent(project)}' for project in absent)
+    for project in absent:
+        _say(f'{project.name}: not here, left out: {_why_absent(project)}')
     worst = 0
     environment = {**os.environ, fleet.FLEET_VARIABLE: str(registry.path.resolve())}
     for project in projects:
+        if project in absent:
+            continue
         _say(f'{project.name}: {verb}')
         worst = max(worst, _ended(project, verb, environment))
     return worst
@@ -193,6 +205,11 @@ def _ended(project: Project, verb: str, environment: Mapping[str, str]) -> int:
 
 def _is_here(project: Project) -> bool:
     return project.folder is not None and (project.folder / project.config).is_file()
+
+
+def _was_here(project: Project) -> bool:
+    """Whether its agents may be at work although their configuration is gone."""
+    return project.folder is not None and project.folder.is_dir()
 
 
 def _why_absent(project: Project) -> str:
@@ -223,17 +240,19 @@ def look(project: Project) -> Seen:
         )
         said = json.loads(ended.stdout)
         agents, phase = said['agents'], said['phase']
-    except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+    except subprocess.TimeoutExpired:
         return Seen(project, 'no answer', '-', engine, told=False)
-    running = sum(agent['state'].startswith('RUNNING') for agent in agents)
-    unknown = any(agent['state'].startswith('unknown') for agent in agents)
-    return Seen(
-        project,
-        'unknown' if unknown else f'{running}/{len(agents)} running',
-        (phase or {}).get('id', '-'),
-        engine,
-        told=not unknown,
-    )
+    except (ValueError, KeyError, TypeError):
+        why = 'bad config' if ended.returncode == Exit.MISUSE else 'no answer'
+        return Seen(project, why, '-', engine, told=False, problems=_lines(ended.stderr))
+    states = [agent['state'].split()[0] for agent in agents]
+    unknown = 'unknown' in states
+    told = 'unknown' if unknown else f'{states.count("RUNNING")}/{len(agents)} running'
+    return Seen(project, told, (phase or {}).get('id', '-'), engine, not unknown, _lines(ended.stderr))
+
+
+def _lines(said: bytes) -> tuple[str, ...]:
+    return tuple(said.decode(errors='replace').splitlines())
 
 
 def _engine(project: Project) -> str:
@@ -244,7 +263,9 @@ def _engine(project: Project) -> str:
     at = _git(folder, 'rev-parse', '--short', 'HEAD')
     full = _git(folder, 'rev-parse', 'HEAD')
     wanted = _git(folder, 'rev-parse', '--verify', '--quiet', f'{project.ref}^{{commit}}') if project.ref else full
-    return project.ref or at if wanted == full else f'{at}, not {project.ref}'
+    if wanted != full:
+        return f'{at}, not {project.ref}'
+    return at if full and full.startswith(project.ref) else project.ref
 
 
 def _git(folder: str, *arguments: str) -> str:

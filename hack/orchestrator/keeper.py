@@ -22,6 +22,7 @@ from hack.orchestrator.watchdog import Act, Past, Presence, Seen, Verdict
 
 _SETTLE: Final = 0.02  # seconds from a death that woke us to the look: tmux is to have heard of it, and of its like
 _SOON: Final = 1.0  # seconds to the next look while a kickoff waits to be typed
+_AGAIN: Final = 5.0  # seconds to the next look where this one came to nothing
 _LIVENESS_SECONDS: Final = 10.0
 _NO_SCREEN: Final = limits.Screen('')
 
@@ -83,17 +84,22 @@ class Keeper:
         try:
             self._tick_or_mend(heavy, signals)
         except HungError as hung:
-            self.say(f'{hung}: nothing is healed')
+            self._try_again_soon(f'{hung}: nothing is healed')
         except UserError as error:
             for problem in error.problems:
                 self.say(problem)
         except (OSError, RefusedError) as error:
-            self.say(f'cannot act: {error}')
+            self._try_again_soon(f'cannot act: {error}')
         except Exception:
             # A fault of ours. Whoever keeps others up does not go down with it, and does not keep it to itself.
             import traceback
 
             self.say(traceback.format_exc())
+
+    def _try_again_soon(self, why: str) -> None:
+        """Whoever died meanwhile is not to wait for the next look at the phase."""
+        self.say(why)
+        self._next_heavy = min(self._next_heavy, time.monotonic() + _AGAIN)
 
     def _tick_or_mend(self, heavy: bool, signals: bool) -> None:
         try:
@@ -237,6 +243,8 @@ class Keeper:
     def _remember(self, name: str, old: Past, new: Past) -> None:
         store = self._here.store
         self._past[name] = new
+        if news := watchdog.news(time.time(), old, new, self._here.config.cadence):
+            self.say(f'{name}: {news}')
         if (old.crashes, old.retry_at) != (new.crashes, new.retry_at):
             counted = {'crashes': new.crashes, 'retry_at': new.retry_at}
             store.note(state.BACKOFF, name, counted if new.crashes or new.retry_at > time.time() else None)

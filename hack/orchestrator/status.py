@@ -21,6 +21,15 @@ def lines(
     return [phases.title(config, standing), *(row.rstrip() for row in padded)]
 
 
+def style(sighting: Sighting) -> str:
+    """How a state is painted on a terminal that has colours: what is as it should be is quiet."""
+    if sighting.state is State.UNKNOWN or set(sighting.notes) & {'dead', 'crash-loop', 'state unreadable'}:
+        return 'bold red'
+    if sighting.state is State.RUNNING:
+        return 'yellow' if sighting.notes else 'green'
+    return 'dim' if sighting.notes in ((), ('disabled',)) else 'yellow'
+
+
 def state(sighting: Sighting) -> str:
     notes = ', '.join(sighting.notes)
     return f'{sighting.state.value} ({notes})' if notes else sighting.state.value

@@ -1,5 +1,6 @@
 """Starts and ends sessions, whole: what an earlier incarnation left is ended before the next one begins."""
 
+import contextlib
 import os
 import sys
 import time
@@ -325,10 +326,11 @@ def keep_screens(here: Project, panes: Sequence[Pane]) -> None:
         if not text.strip():
             continue
         path = here.config.log_dir / f'{session.removeprefix(here.config.prefix)}.log'
-        if path.exists() and path.stat().st_size > _LARGEST_LOG:
-            os.replace(path, path.with_suffix('.log.1'))
-        with open(path, 'a') as file:
-            file.write(f'-- until {files.utc_now()}\n{text.rstrip()}\n')
+        with contextlib.suppress(OSError):  # on a full disk, too, an agent is to be ended
+            if path.exists() and path.stat().st_size > _LARGEST_LOG:
+                os.replace(path, path.with_suffix('.log.1'))
+            with open(path, 'a') as file:
+                file.write(f'-- until {files.utc_now()}\n{text.rstrip()}\n')
 
 
 # -- the verbs -------------------------------------------------------------------------------
@@ -342,10 +344,7 @@ def up(here: Project, names: Sequence[str], say: Callable[[str], None], resume_p
         here.store.write(state.IN_FORCE, {'tables': here.config.tables})
         due = [agent for agent in agents if agent.name not in panes or panes[agent.name].dead]
         if not names:
-            done = here.store.about(state.DONE)
-            due = [agent for agent in due if agent.name not in done and agent.name != here.config.loop.on_complete]
-            if resume_phase and here.store.standing(here.config).complete:  # there is nothing to go on with
-                due = [agent for agent in due if agent.kind != 'loop']
+            due = _undone(here, due, resume_phase)
         looping = [agent.name for agent in here.config.agents if agent.kind == 'loop' and agent.name in panes]
         if not resume_phase and not looping and any(agent.kind == 'loop' for agent in due):
             here.store.stand(Standing())
@@ -360,6 +359,14 @@ def up(here: Project, names: Sequence[str], say: Callable[[str], None], resume_p
     for agent in agents:
         say(f'{agent.name}: {"started" if agent in due else "up already, or done"}')
     return problems
+
+
+def _undone(here: Project, agents: Iterable[Agent], resume_phase: bool) -> list[Agent]:
+    """Those that have something to do: no task that is done or waits for the end, no loop of what is complete."""
+    done = here.store.about(state.DONE)
+    over = resume_phase and here.store.standing(here.config).complete
+    left = (agent for agent in agents if agent.name not in done and agent.name != here.config.loop.on_complete)
+    return [agent for agent in left if not (over and agent.kind == 'loop')]
 
 
 def _ensure_watchdog(here: Project) -> list[str]:

@@ -25,6 +25,7 @@ _DONE_BEFORE: Final = 'duplicate session|still active'
 _NO_START: Final = '-N'
 _NOT_PASSED_ON: Final = ('TMUX', 'TMUX_PANE', 'AGENT_SLOT', 'AGENT_CONFIG', 'AGENT_STATE')
 _SIZE: Final = ('-x', '200', '-y', '50')
+_GAP: Final = r'\n(?: *\n){2,}'
 _EXIT_CODE: Final = 49  # of the fields of /proc/PID/stat behind the name; as waitpid has it. Source: proc(5)
 _CUT: Final = '\x02'  # tmux prints it as it is, and no screen holds it
 
@@ -124,7 +125,10 @@ class Tmux(NamedTuple):
         return problems
 
     def screens(self, panes: Sequence[Pane], lines: int = 0) -> dict[str, str]:
-        """What each pane shows, with as many lines of history, by session; those that are gone are left out."""
+        """What each pane shows, with as many lines of history, by session; those that are gone are left out.
+
+        The empty lines between the last word of a program and the foot of the screen are one.
+        """
         commands = [
             ['display-message', '-p', '-t', pane.id, f'{_CUT}{pane.session}']
             + [';', 'capture-pane', '-p', '-J', '-t', pane.id, '-S', f'-{lines}']
@@ -134,7 +138,7 @@ class Tmux(NamedTuple):
         for chunk in _chunks(commands):
             for part in self._printed(chunk).split(_CUT)[1:]:
                 session, _, text = part.partition('\n')
-                shown[session] = text
+                shown[session] = re.sub(_GAP, '\n\n', text).lstrip('\n')
         return shown
 
     def _printed(self, commands: list[list[str]]) -> str:

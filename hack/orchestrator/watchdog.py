@@ -84,6 +84,19 @@ def in_crash_loop(crashes: int, cadence: Cadence) -> bool:
     return crashes > cadence.crash_loop_after
 
 
+def news(now: float, old: Past, new: Past, cadence: Cadence) -> str:
+    """What has come to be known of an agent that nothing is done about now: for the log; '' for nothing."""
+    if old.limited_until is None and new.limited_until is not None:
+        return f'usage limit: left alone for {max(0.0, new.limited_until - now):.0f} s'
+    if old.limited_until is not None and new.limited_until is None:
+        return 'the usage limit is over'
+    if new.crashes <= old.crashes:
+        return ''
+    if in_crash_loop(new.crashes, cadence):
+        return f'crashed {new.crashes} times in a row: left down until clear-backoff'
+    return f'crashed {new.crashes} times in a row: back in {wait:.0f} s' if (wait := new.retry_at - now) > 0 else ''
+
+
 def delay(crashes: int, cadence: Cadence, jitter: float) -> float:
     """Seconds to wait before the next start: none after the first crash, then doubling up to the cap, jittered."""
     if crashes <= 1:

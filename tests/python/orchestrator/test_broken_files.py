@@ -147,6 +147,33 @@ def test_a_torn_phase_is_that_of_the_loops(tmp_path_factory: pytest.TempPathFact
         eventually(lambda: there.verb('phase', 'show')[1].startswith('phase: two [2/2]'))
 
 
+def test_what_could_not_be_written_is_said_and_tried_again_soon(tmp_path_factory: pytest.TempPathFactory) -> None:
+    rarely = TWO.replace('heavy_interval = 0.2', 'heavy_interval = 300')
+    with life(tmp_path_factory.mktemp('ao'), rarely) as there:
+        there.up()
+        eventually(lambda: 'watching' in there.said())
+        lock = state(there) / 'acts.lock'
+        lock.unlink()
+        lock.mkdir()  # stands for a disk that is full
+        victim = there.pid('one')
+        kill(victim)
+        eventually(lambda: 'cannot act: ' in there.said())
+        problem = f'{state(there)}: Is a directory (make room there, or name another log_dir)\n'
+        assert there.verb('up') == (3, '', problem)
+        assert there.verb('down') == (3, '', problem)
+        lock.rmdir()
+        eventually(lambda: there.is_back('one', victim))
+
+
+def test_down_works_though_nothing_can_be_written(up: Life) -> None:
+    eventually(lambda: 'watching' in up.said())
+    up.there.project.tmux.type(up.panes()['one'].id, 'something to keep')
+    eventually(lambda: 'something to keep' in up.screen('one'))
+    (up.folder / 's/one.log').mkdir()  # stands for a disk that is full
+    assert up.verb('down') == (0, 'down: all\n', '')
+    assert set(up.there.states().values()) == {'stopped'}
+
+
 def test_down_works_with_every_file_torn(up: Life) -> None:
     for path in state(up).glob('*.json'):
         if path.name != 'in-force.json':

@@ -59,6 +59,9 @@ def test_the_way_back_ends_the_new_before_it_starts_the_old(made: Migration) -> 
 
 def test_who_was_up_is_who_comes_up_with_what_it_was_started_with(made: Migration) -> None:
     (start,) = (step for step in cutover.plan(facts(made)).forward if step.title == 'Start')
+    assert "- up: builder, cleanlogs, with `AGENT_MODEL_builder='haiku 4'`\n" in cutover.markdown(
+        cutover.plan(facts(made))
+    )
     assert start.commands[-1] == "AGENT_MODEL_builder='haiku 4' RESUME_PHASE=1 staged up builder cleanlogs"
 
 

@@ -189,6 +189,34 @@ location = "there"
         fleet.load(path)
 
 
+def test_a_project_with_a_bad_config_says_what_is_wrong_and_can_be_stopped(tmp_path: Path) -> None:
+    path = registry(tmp_path, one=True, two=True)
+    for name in ('one', 'two'):
+        (tmp_path / name / fleet.HARNESSES['agent-orchestrator']).unlink()  # this toolkit's own runs them
+    (tmp_path / 'one/agents.toml').write_text('[oops\n')
+    (tmp_path / 'two/agents.toml').unlink()
+    ended = run(path, 'status')
+    assert ended.returncode == 3
+    assert [line.split()[:4] for line in ended.stdout.splitlines()[1:]] == [
+        ['one', 'yes', 'bad', 'config'],
+        ['two', 'yes', 'not', 'here'],
+    ]
+    assert ended.stderr.startswith('one: ')
+    assert 'one/agents.toml:1:6: not TOML' in ended.stderr
+    assert 'two: down\n' in run(path, 'down').stdout, 'its agents may be at work'
+
+
+def test_without_names_what_is_not_here_is_left_out(tmp_path: Path) -> None:
+    path = registry(tmp_path, one=True)
+    path.write_text(path.read_text() + '[[project]]\nname = "far"\nlocation = "https://git.example/far.git"\n')
+    for verb in ('up', 'down'):
+        ended = run(path, verb)
+        assert (ended.returncode, ended.stderr) == (0, '')
+        assert 'far: not here, left out: https://git.example/far.git is a URL' in ended.stdout
+    assert run(path, 'up', 'far').returncode == 2
+    assert [call.split()[0] for call in calls(tmp_path / 'one')] == ['up', 'down']
+
+
 def test_validate_says_how_many(good: Path) -> None:
     assert run(good, 'validate').stdout == 'OK: 2 projects, 1 disabled\n'
     assert json.loads(run(good, 'validate', '--format', 'json').stdout) == {'ok': True, 'projects': 2, 'disabled': 1}

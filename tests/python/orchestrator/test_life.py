@@ -332,6 +332,12 @@ def test_a_crash_loop_ends_when_its_back_off_is_cleared(folder: Path) -> None:
         there.up()
         eventually(lambda: there.there.states()['bad'] == 'RUNNING (dead, crash-loop)')
         assert len(told(there)) == 3
+        assert 'bad: crashed 3 times in a row: left down until clear-backoff' in there.said()
+        assert (
+            'crash loop: bad: 3 times in a row: see `logs bad`, mend it, then `clear-backoff`'
+            in there.verb('doctor')[1]
+        )
+        assert '\n\n\n' not in there.verb('logs', 'bad')[1]
         assert there.verb('clear-backoff', 'bad')[0] == 0
         eventually(lambda: len(told(there)) == 5)
 
@@ -369,6 +375,12 @@ def test_a_limited_agent_is_left_alone_then_probed(folder: Path) -> None:
         eventually(lambda: there.there.states()['spent'] == 'RUNNING (limited)')
         eventually(lambda: 'at work' in there.screen('spent'))
         eventually(lambda: there.there.states()['spent'] == 'RUNNING')
+        said = [line.partition('Z spent: ')[2] for line in there.said().splitlines() if 'Z spent: ' in line]
+        assert said[0].startswith('usage limit: left alone for ')
+        assert said[1:] == [
+            'probe: the usage limit should be over',
+            'the usage limit is over',
+        ]
 
 
 def test_a_failing_liveness_command_reboots(folder: Path) -> None:

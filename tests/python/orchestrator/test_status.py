@@ -1,12 +1,14 @@
 """Status and kickoffs are pure: the phase, one aligned row an agent, and the same bytes for the same values."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from hack.orchestrator import agents, kickoff, phases, status
+from hack.orchestrator import agents, kickoff, phases, status, supervisor
 from hack.orchestrator.model import Config, Sighting, Standing, State
 from tests.python.orchestrator.projects import DEFAULTS, project
+from tests.python.terminal import a_terminal
 
 
 @pytest.fixture
@@ -41,6 +43,35 @@ def test_the_plan_is_told_by_its_bare_name_and_no_phase_by_a_dash(config: Config
     assert phases.title(deeper, Standing()) == 'phase: one [1/1] plan=plan.md (in progress)'
     alone = agents.load(project(tmp_path / 'alone', DEFAULTS), {})
     assert status.lines(alone, {}, Standing()) == ['phase: -', 'watchdog  service  -  -  -  stopped']
+
+
+@pytest.mark.parametrize(
+    ('seen', 'style'),
+    [
+        (Sighting(State.RUNNING), 'green'),
+        (Sighting(State.RUNNING, ('stalled',)), 'yellow'),
+        (Sighting(State.RUNNING, ('dead', 'crash-loop')), 'bold red'),
+        (Sighting(State.STOPPED), 'dim'),
+        (Sighting(State.STOPPED, ('disabled',)), 'dim'),
+        (Sighting(State.STOPPED, ('backoff 40s',)), 'yellow'),
+        (Sighting(State.UNKNOWN), 'bold red'),
+    ],
+)
+def test_what_needs_a_look_stands_out(seen: Sighting, style: str) -> None:
+    assert status.style(seen) == style
+
+
+def test_states_are_painted_on_a_terminal_unless_nobody_wants_that(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp('t')
+    command = [sys.executable, str(supervisor.ENTRY), '--config', str(project(folder)), 'status']
+    with a_terminal(folder, {}) as terminal:
+        terminal.run(*command)
+        assert terminal.ended(1) == 0
+        assert terminal.screen('-e').count('\x1b[2mstopped') == 4
+        terminal.run(*command, NO_COLOR='1')
+        assert terminal.ended(2) == 0
+        assert '\x1b[2m' not in terminal.screen('-e')
+        assert terminal.screen().count('stopped') == 4
 
 
 def test_json_says_the_same(config: Config) -> None:
