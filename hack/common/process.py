@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -429,6 +429,33 @@ def _output(child: subprocess.Popen[bytes] | None, until: float) -> str | None:
     return None if child.returncode else said.decode('utf-8', 'replace').strip()
 
 
+class _Limit:
+    """Until when a program may run: its own seconds, put off by what the machine took from them."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until = self._planned = time.monotonic() + seconds
+        self._latest = self._planned + (PATIENCE - 1) * seconds
+        self._credited = 0.0
+
+    @property
+    def excused(self) -> float:
+        """Seconds by which it was put off."""
+        return self.until - self._planned
+
+    def put_off(self, seconds: float) -> None:
+        self.until += seconds
+        self._latest += seconds
+
+    def is_reached(self, pid: int, now: float) -> bool:
+        """Whether time is up, what the program below `pid` waited for a processor not counted."""
+        while now >= self.until:
+            waited = _waited_for_processor(pid)
+            if waited - self._credited < _WORTH_WAITING or now >= self._latest:
+                return True
+            self.until, self._credited = min(self.until + waited - self._credited, self._latest), waited
+        return False
+
+
 class Supervisor:
     """Runs programs one at a time; what they leave running belongs to an owner until that owner is ended.
 
@@ -621,9 +648,7 @@ class Supervisor:
 
         `seen`: when we last were at work.
         """
-        planned = until = latest = time.monotonic() + seconds
-        latest += (PATIENCE - 1) * seconds
-        credited = 0.0
+        limit = _Limit(seconds)
         pause, look_again = _FIRST_PAUSE, time.monotonic() + _FIRST_PAUSE
         child = os.pidfd_open(pid)
         for descriptor in pipes:
@@ -635,37 +660,32 @@ class Supervisor:
                 with contextlib.suppress(OSError):  # not while a program is to be watched
                     self.beat()
                 now = time.monotonic()
-                if now >= until:
-                    waited = _waited_for_processor(pid)
-                    if waited - credited < _WORTH_WAITING or now >= latest:
-                        return End.TIMED_OUT, until - planned
-                    until, credited = min(until + waited - credited, latest), waited
-                    continue
+                if limit.is_reached(pid, now):
+                    return End.TIMED_OUT, limit.excused
                 if now >= look_again:
                     self._reap_all_but(pid)
                     pause = min(2 * pause, _HEARTBEAT)
                     look_again = now + pause
-                wait = min(until, look_again) - now
-                ready = self._poll.poll(wait * 1000 + 1)
+                wait = max(0.0, min(limit.until, look_again) - now)
+                ready = [descriptor for descriptor, _ in self._poll.poll(wait * 1000 + 1)]
                 late, seen = time.monotonic() - seen - wait, time.monotonic()
                 if late > _HEARTBEAT:
-                    until += late  # we were stopped or suspended: that time was not the program's
-                    latest += late
-                ended = False
-                for descriptor, _ in ready:
-                    if descriptor == child:
-                        ended = True
-                    elif descriptor in pipes:
-                        self._read(descriptor, pipes)
-                    else:
-                        self._drain(descriptor)
-                if ended:
-                    return None, until - planned
+                    limit.put_off(late)  # we were stopped or suspended: that time was not the program's
+                self._take(ready, child, pipes)
+                if child in ready:
+                    return None, limit.excused
                 if self.interrupted:
-                    return End.INTERRUPTED, until - planned
+                    return End.INTERRUPTED, limit.excused
         finally:
             self._poll.unregister(child)
             os.close(child)
+
+    def _take(self, ready: Iterable[int], child: int, pipes: dict[int, Captured]) -> None:
+        for descriptor in ready:
+            if descriptor in pipes:
+                self._read(descriptor, pipes)
+            elif descriptor != child:
+                self._drain(descriptor)
 
     def _read(self, descriptor: int, pipes: dict[int, Captured]) -> bool:
         """Take one chunk; False where none is there now. A pipe at its end is closed and dropped."""

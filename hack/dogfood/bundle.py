@@ -44,20 +44,22 @@ def merge(
     *,
     markers: Mapping[str, Json] | None = None,
     running: Collection[int] = (),
+    missing: Collection[int] = (),
     interrupted: bool = False,
     problems: Iterable[Json] = (),
     reviewed: Reviewed | None = None,
 ) -> dict[str, Any]:
     """The bundle, from run.json, plan.json and what each shard wrote, the first shard's first.
 
-    `markers` are those found, by token; `running` the shards that are still at it; `problems` what
-    could not be read.
+    `markers` are those found, by token; `running` the shards that are still at it, `missing` those that
+    have not come since the run was gone on with; `problems` what could not be read.
     """
     options = run.get('options') or {}
     planned = _places(plan)
     silent: list[Iterable[Json]] = [()] * (len(plan['shards']) - len(events))
     histories = [
-        ShardHistory(shard, planned, told, shard in running) for shard, told in enumerate([*events, *silent], 1)
+        ShardHistory(shard, planned, told, shard in running, shard not in missing)
+        for shard, told in enumerate([*events, *silent], 1)
     ]
     interrupted = interrupted or any(history.ending == 'interrupted' for history in histories)
     if_absent: Ending = 'interrupted' if interrupted else 'missing' if options.get('apart') else 'absent'
@@ -239,7 +241,7 @@ def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = 
     """The bundle of what is in a run's directory now; raises UserError where that is no run."""
     run_dir = RunDir(path)
     plan, run = read_plan(run_dir), _read(run_dir.run, ('id', 'options'))
-    shards = range(1, len(plan['shards']) + 1)
+    shards, parts = range(1, len(plan['shards']) + 1), (run['options'] or {}).get('apart')
     told = [_read_events(run_dir, shard) for shard in shards]
     return merge(
         run,
@@ -247,6 +249,7 @@ def of_run(path: Path, *, interrupted: bool = False, problems: Sequence[Json] = 
         [events for events, _ in told],
         markers=_read_markers(run_dir),
         running=[shard for shard in shards if files.lock_is_held(run_dir.shard_lock(shard))],
+        missing=[] if parts else [shard for shard in shards if not run_dir.shard_lock(shard).exists()],
         interrupted=interrupted,
         problems=[
             *problems,

@@ -85,7 +85,10 @@ def problem(observed: str, expected: str, where: str) -> dict[str, Any]:
 class ShardHistory:
     """One shard's events, taken in their order."""
 
-    def __init__(self, shard: int, places: Mapping[str, Place], events: Iterable[Json], is_running: bool) -> None:
+    def __init__(
+        self, shard: int, places: Mapping[str, Place], events: Iterable[Json], is_running: bool, came: bool = True
+    ) -> None:
+        """`came`: since the run was begun, or gone on with for the last time."""
         self.shard = shard
         self.problems: list[dict[str, Any]] = []
         self.chain_attempts: dict[str, int] = {}
@@ -103,6 +106,8 @@ class ShardHistory:
                 self._take(event)
             except (KeyError, TypeError, AttributeError):
                 self._problem(f'an event that says too little: {str(event)[:200]}', 'an event as shards write it')
+        if self.endings and not came:
+            self.endings.append('absent')
         if is_running and self.ending in ('lost', 'absent'):
             self.endings[-1:] = ['running']
 
@@ -113,10 +118,14 @@ class ShardHistory:
 
     def outcome(self, journey: str, if_absent: Ending) -> Outcome:
         """What stands for the journey; `if_absent` says what a shard without any event means."""
-        if stands := self._standing.get(journey):
+        stands = self._standing.get(journey)
+        has_gone = len(self.endings) > 1 and self.ending == 'absent'  # what it said last is not what stands now
+        if stands and not (has_gone and stands.record['verdict'] not in FINAL_VERDICTS):
             return stands
-        start = self._open.get(journey)
-        if start:
+        start = None if has_gone else self._open.get(journey)
+        if has_gone:
+            cause = 'shard {shard} did not start again'
+        elif start:
             cause = _CAUSES[self.endings[start.turn - 1]][0]
         else:
             cause = _CAUSES[self.ending if self.endings else if_absent][1]

@@ -33,6 +33,7 @@ class Row(NamedTuple):
     since: Version
     before: Version | None
     homes: tuple[str, ...]  # variables that name its folder of configuration and sessions
+    system: tuple[str, ...]  # folders of the machine that it would read its configuration from too
     settings: tuple[str, ...]  # `-c`, with {base_url} of the fake API
     quiet: tuple[str, ...]  # features that are switched off where it has them
     tools: Mapping[str, Tool]
@@ -50,6 +51,7 @@ _PROVIDER: Final = (
     'request_max_retries=0,stream_max_retries=0,stream_idle_timeout_ms=10000}}',
 )
 _HOMES: Final = ('CODE_HOME', 'CODEX_HOME', 'CODEX_SQLITE_HOME')
+_SYSTEM: Final = ('/etc/codex', '/etc/code')
 
 ROWS: Final = (
     Row(
@@ -58,6 +60,7 @@ ROWS: Final = (
         since=(0, 99, 0),
         before=None,
         homes=_HOMES,
+        system=_SYSTEM,
         settings=(
             *_PROVIDER,
             'analytics.enabled=false',
@@ -79,6 +82,7 @@ ROWS: Final = (
         since=(0, 0, 0),  # what a build from source says
         before=None,
         homes=_HOMES,
+        system=_SYSTEM,
         settings=_PROVIDER,
         quiet=(),
         tools={'shell': Tool('shell_command', 'command'), 'apply_patch': Tool('apply_patch', 'input')},

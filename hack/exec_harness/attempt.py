@@ -46,7 +46,7 @@ def attempt(setting: Setting, scenario: Scenario, folder: Path) -> Result:
         if why := _obstacle(setting, scenario.expect):
             return _recorded(result._replace(verdict='skipped', cause=why), folder)
         # First of all: it takes a process with one thread.
-        enclosure = Enclosure() if setting.enclosed else None
+        enclosure = Enclosure(setting.agent.row.system) if setting.enclosed else None
         where = place.make(setting.places)
         try:
             result = _measured(setting, scenario, folder, where, enclosure, result)

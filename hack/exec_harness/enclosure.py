@@ -14,6 +14,7 @@ import socket
 import struct
 import tempfile
 import threading
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,8 +59,9 @@ _NOT_TO_LOOPBACK: Final = (  # classic BPF: only what is neither for 127.0.0.0/8
 class Enclosure:
     """The calling process's own network; it must have one thread still. Raises OSError where the kernel refuses."""
 
-    def __init__(self) -> None:
-        _enter()
+    def __init__(self, hidden: Sequence[str] = ()) -> None:
+        """`hidden`: folders of the machine that are empty in here, those of them that are there."""
+        _enter(hidden)
         self._packets = _packet_socket()
         self._datagrams = [_name_server(family, socket.SOCK_DGRAM) for family in _families()]
         self._streams = [_name_server(family, socket.SOCK_STREAM) for family in _families()]
@@ -205,7 +207,7 @@ def destination(packet: bytes) -> str | None:
 # -- setting it up -------------------------------------------------------------------------
 
 
-def _enter() -> None:
+def _enter(hidden: Sequence[str]) -> None:
     """Move this process into its name spaces: root needs no new user for that, unless it is root of little."""
     user, group = os.geteuid(), os.getegid()
     try:
@@ -218,6 +220,9 @@ def _enter() -> None:
     _call('mount', b'none', b'/', None, _MS_REC | _MS_PRIVATE, None)
     _raise_loopback()
     _ask_nobody_outside()
+    for path in (*_CACHES, *hidden):
+        if os.path.isdir(path):
+            _call('mount', b'none', os.fsencode(path), b'tmpfs', 0, None)
 
 
 def _raise_loopback() -> None:
@@ -250,7 +255,7 @@ def _families() -> tuple[socket.AddressFamily, ...]:
 
 
 def _ask_nobody_outside() -> None:
-    """Have names looked up by our server alone: no other servers, no search list, no daemon that asks for us."""
+    """Have names looked up by our server alone: no other servers, no search list."""
     own = {'/etc/resolv.conf': _RESOLVER}
     with contextlib.suppress(OSError):
         text = Path('/etc/nsswitch.conf').read_text()
@@ -262,9 +267,6 @@ def _ask_nobody_outside() -> None:
                 file.flush()
                 os.chmod(file.name, 0o644)
                 _call('mount', os.fsencode(file.name), os.fsencode(os.path.realpath(path)), None, _MS_BIND, None)
-    for path in _CACHES:
-        if os.path.isdir(path):
-            _call('mount', b'none', path.encode(), b'tmpfs', 0, None)
 
 
 def _call(name: str, *arguments: int | bytes | None) -> None:

@@ -61,7 +61,7 @@ def json_line(result: Result) -> str:
 def line(result: Result, width: int, console: Console) -> str:
     """One scenario as it ends, in fixed columns; `width` is that of the longest name."""
     more = len(result.findings) - 1
-    remark = f'{result.cause} (and {more} more)' if more > 0 else result.cause
+    remark = f'{result.cause} (and {more} more)' if more > 0 and result.verdict == 'failed' else result.cause
     time = f'{result.seconds:.2f}s'
     text = f'{result.verdict:8}  {visible(result.name):{width}}  {time:>7}  {visible(remark)}'.rstrip()
     text = console.fold(text, ' ' * 10)

@@ -46,8 +46,8 @@ CASES = {
 # What differs from run to run, in what is told of it.
 DIFFERS = [
     (r'/tmp/dogfood-[^/ ]+/[\d.]+', '<chain>'),
+    (r'within 0\.(?!5 s)\d{1,3} s', 'within <what is left>'),  # before the next: it may end in any digit
     (r'\d+\.\d{3} s\b', '<seconds>'),
-    (r'within 0\.\d{2,3} s', 'within <what is left>'),
     (r'\(pid \d+\)', '(pid <n>)'),
     (r'\S*bash: line 1: +\d+ (\w+ \w+).*', r'bash: line 1: <pid> \1 …'),
     (r'last of \d+ samples', 'last of <n> samples'),

@@ -136,6 +136,14 @@ def _doubled(is_meant: Callable[[Json], bool]) -> Callable[[Items], Items]:
     return lambda items: [each for item in items for each in [item] * (1 + is_meant(item))]
 
 
+def _without_text(pattern: str) -> Callable[[Json], Json]:
+    def change(body: Json) -> Json:
+        left: Json = json.loads(re.sub(pattern, '', json.dumps(body)))
+        return left
+
+    return change
+
+
 def _unsaid(items: Items) -> Items:
     return [{**item, 'output': ''} if _is_output(item) else item for item in items]
 
@@ -274,7 +282,7 @@ LIES: Final = {
     'forgets-the-first-prompt': Lie(request=_input(_without(_holds('Remember the number')))),
     'asks-backwards': Lie(request=_input(lambda items: items[::-1])),
     'sends-images-twice': Lie(request=_input(_doubled(_holds('data:image')))),
-    'sends-no-image': Lie(request=_input(_without(_holds('data:image')))),
+    'sends-no-image': Lie(request=_without_text(r'data:image[^"]*')),
     'sends-the-project-document-twice': Lie(request=_input(_doubled(_holds('HARBOUR-RULE')))),
     'reads-named-skills-twice': Lie(request=_input(_doubled(_holds('LANTERN-KEY')))),
     'reads-no-named-skill': Lie(request=_input(_without(_holds('LANTERN-KEY')))),

@@ -520,3 +520,14 @@ def test_a_new_run_is_not_in_the_way_of_what_a_killed_one_left_running(place: Pl
     done = subprocess.run(script, cwd=place.path, env=place.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert not process.is_alive(daemon)
+
+
+def test_a_shard_that_does_not_start_again_is_told_and_not_what_it_said_last(place: Place) -> None:
+    first = place.run(journey('one', 'true', tier='smoke'), journey('later', 'dogfood-infra no light'), shards=1)
+    assert first.causes == {'later': 'step 1 said: no light'}
+    assert place.verb('start', '--resume', 'run').exit == 0
+    again = place.verb('report', 'run')
+    assert (again.exit, again.verdicts) == (3, first.verdicts)
+    assert again.causes == {'later': 'shard 1 did not start again'}
+    assert [shard['ending'] for shard in again.bundle['shards']] == ['absent']
+    assert place.resume().causes == {'later': 'step 1 said: no light'}

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,12 @@ OBSTACLE = enclosure.obstacle()
 needs_enclosure = pytest.mark.skipif(OBSTACLE is not None, reason=f'no enclosure on this machine: {OBSTACLE}')
 
 
-def inside(act: Callable[[], object]) -> tuple[object, list[str]]:
+def inside(act: Callable[[], object], hidden: Sequence[str] = ()) -> tuple[object, list[str]]:
     """What `act` returns in an enclosure, and what was seen of it."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
         try:
-            enclosed = enclosure.Enclosure()
+            enclosed = enclosure.Enclosure(hidden)
             answer = json.dumps((act(), enclosed.stop()))
         except BaseException:
             answer = json.dumps((traceback.format_exc(), ['the worker crashed']))
@@ -61,6 +61,14 @@ def program(source: str) -> Callable[[], str]:
 )
 def test_what_is_meant_for_elsewhere_is_seen(attempt: str, ends: str, seen: list[str]) -> None:
     assert inside(program(attempt)) == (ends, seen)
+
+
+@needs_enclosure
+def test_what_the_machine_says_to_all_agents_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / 'config.toml').write_text('model = "another"')
+    hidden = str(tmp_path), str(tmp_path / 'gone')
+    assert inside(lambda: os.listdir(tmp_path), hidden) == ([], [])
+    assert os.listdir(tmp_path) == ['config.toml']
 
 
 @needs_enclosure

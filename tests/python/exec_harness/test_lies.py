@@ -17,7 +17,7 @@ import yaml
 
 from hack.exec_harness import enclosure
 from tests.corpora.lying_agents.liar import LIES
-from tests.python.exec_harness.agents import CODEX, needs_codex
+from tests.python.exec_harness.agents import REAL
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCENARIOS = REPOSITORY / 'hack/exec_harness/scenarios'
@@ -55,10 +55,14 @@ def findings(folder: Path) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-@needs_codex
-def test_each_lie_breaks_what_it_is_about_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize('version', ['0.99.0', '0.169.0'])  # 0.142.3 may lose, unasked, what it tells of commands
+def test_each_lie_breaks_what_it_is_about_and_nothing_else(version: str, tmp_path: Path) -> None:
+    if not REAL[version].exists():
+        pytest.skip(f'Codex {version} is not installed (hack/exec_harness/install_agent.sh {version})')
     agent = tmp_path / 'codex'
-    agent.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(LIAR), str(CODEX)])} "$@"\n')
+    agent.write_text(
+        f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(LIAR), str(REAL[version])])} "$@"\n'
+    )
     agent.chmod(0o755)
     jobs = 2 * (os.cpu_count() or 1)  # an agent mostly waits
     options = (f'--agent-bin={agent}', f'--out={tmp_path / "out"}', f'--jobs={jobs}')

@@ -98,6 +98,13 @@ def test_a_line_of_a_scenario_cannot_steer_the_terminal() -> None:
     assert text == 'failed    one      0.50s  \\x1b[2J'
 
 
+def test_further_findings_are_counted_where_they_are_why_it_failed() -> None:
+    two = result(verdict='failed', cause='why', findings=(finding(), finding()))
+    assert report.line(two, 5, Console(io.StringIO())) == 'failed    one      0.50s  why (and 1 more)'
+    excused = two._replace(verdict='infra', cause='the disk is full')
+    assert report.line(excused, 5, Console(io.StringIO())) == 'infra     one      0.50s  the disk is full'
+
+
 def test_a_json_line_holds_what_tools_for_the_format_read() -> None:
     told = json.loads(report.json_line(FAILED._replace(folder='/out/run/two')))
     assert told['scenario'] == 'two'

@@ -94,3 +94,21 @@ def test_without_an_agent_the_journey_is_skipped_and_says_which_is_missing(tmp_p
     found = journeys(tmp_path / 'none')
     assert found['exec-gate-is-green']['verdict'] == 'skipped'
     assert 'Codex' in found['exec-gate-is-green']['cause']
+
+
+@needs_codex
+def test_commands_are_for_any_shell_of_the_users(tmp_path: Path) -> None:
+    """An agent runs them in the login shell that the machine knows of its user."""
+    own = [line for line in Path('/etc/passwd').read_text().splitlines() if f':{os.getuid()}:' in line]
+    (tmp_path / 'passwd').write_text(''.join(f'{line.rpartition(":")[0]}:/bin/sh\n' for line in own))
+    names = ('egress-caught', 'gh-issue-flow', 'workspace-write')
+    scenarios = ' '.join(f'hack/exec_harness/scenarios/{name}.yaml' for name in names)
+    run = f'{sys.executable} {RUN_SCENARIOS} run {scenarios} --agent-bin {CODEX} --out {tmp_path}/out'
+    enter = ['unshare', '--mount', *(['--map-root-user'] if os.getuid() else []), 'sh', '-c']
+    told = f'mount --bind {tmp_path}/passwd /etc/passwd || exit 42; {run} --format jsonl'
+    ran = subprocess.run([*enter, told], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    if ran.returncode in (1, 42) and not ran.stdout:
+        pytest.skip(f'no name space of mounts here: {ran.stderr.strip()}')
+    verdicts = {result['scenario']: result['verdict'] for result in map(json.loads, ran.stdout.splitlines())}
+    assert set(verdicts) == set(names), ran.stderr
+    assert set(verdicts.values()) <= {'passed', 'skipped'}, ran.stdout
