@@ -224,7 +224,7 @@ def _no_room(here: Project, error: OSError) -> UserError:
 
 
 def _down(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import supervisor
+    from hack.orchestrator import mending, supervisor
     from hack.orchestrator.tmux import HungError
 
     here, _ = _running(asked)
@@ -234,6 +234,8 @@ def _down(asked: argparse.Namespace) -> int:
         return Exit.GREEN
     try:
         problems = supervisor.down(here, asked.names)
+        with here.store.acting():
+            _say(*mending.mend(here))
     except HungError as hung:
         raise UserError(str(hung), Exit.BROKEN) from None
     except OSError as error:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -64,27 +65,31 @@ def load_or_recall(path: Path, environment: Mapping[str, str]) -> tuple[Project,
     try:
         return load(path, environment), ()
     except UserError as error:
-        folder = _state_of_what_runs(path)
-        record = Store(folder).read(state.IN_FORCE) if folder else None
-        if record is None:
+        tables = _last_good(path)
+        if not tables:
             raise
-        here = _overridden(lambda given: agents.recall(path, record['tables'], given), environment)
+        here = _overridden(lambda given: agents.recall(path, tables, given), environment)
         return here, (*error.problems, f'{path}: going by the last good version, by which agents run')
 
 
 def _overridden(read: Callable[[Mapping[str, str]], Config], environment: Mapping[str, str]) -> Project:
     here = project(read(environment), environment)
     known = here.store.about(state.OVERRIDE, unreadable={})  # status tells of those
-    given = {name: value for one in known.values() for name, value in one['environment'].items()}
+    given = {name: value for one in known.values() for name, value in one.get('environment', {}).items()}
     return project(read({**given, **environment}), environment) if given else here
 
 
-def _state_of_what_runs(path: Path) -> Path | None:
-    """The state folder of what was started by a configuration, told by the environment of its processes."""
+def _last_good(path: Path) -> dict[str, Any]:
+    """The tables of the configuration by which agents run, found by what the environment of these says; {} for none."""
     from hack.common import process
 
     running = process.marked(f'{_CONFIG}={os.path.realpath(path)}')
-    return next((Path(said) for one in running if (said := process.value_of(one.pid, _STATE))), None)
+    folders = (said for one in running if (said := process.value_of(one.pid, _STATE)))
+    for folder in dict.fromkeys(folders):
+        with suppress(UserError):
+            if record := Store(Path(folder)).read(state.IN_FORCE):
+                return dict(record.get('tables', {}))
+    return {}
 
 
 def project(config: Config, given: Mapping[str, str]) -> Project:

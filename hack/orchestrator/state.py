@@ -24,7 +24,7 @@ HANDOFF: Final = 'handoff.json'  # the last commit that was looked at
 IN_FORCE: Final = 'in-force.json'  # the tables of the last good configuration
 WATCHDOG_LOCK: Final = 'watchdog.lock'
 RECORDS: Final = (SERVER, HANDOFF, IN_FORCE)
-_NUMBERS: Final = ('started', 'cleared', 'crashes', 'retry_at', 'until')  # wherever they stand
+_NUMBERS: Final = ('started', 'cleared', 'crashes', 'retry_at', 'until', 'pid')  # wherever they stand
 PHASE: Final = 'phase-idx'
 _COMPLETE: Final = 'SEQUENCE-COMPLETE'
 # What must outlive a move of the project, else work is lost or done twice: glob patterns of file names.

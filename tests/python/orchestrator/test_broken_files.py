@@ -109,6 +109,18 @@ def test_a_torn_state_file_is_shown_with_its_agent_and_the_others_as_ever(up: Li
     assert not (state(up) / 'backoff-one.json').exists()
 
 
+@pytest.mark.parametrize('holds', ['{"version": 1}', '{"version": 1, "pid": "x", "environment": [1]}', '[]', '\0'])
+def test_no_state_file_of_whatever_content_makes_a_verb_crash(up: Life, holds: str) -> None:
+    kill(*up.alive('watchdog'))
+    for name in ('backoff-one', 'limited-one', 'stalled-one', 'override-one', 'wanted-one', 'done-one', 'server'):
+        (state(up) / f'{name}.json').write_text(holds)
+    for verb in (['status'], ['doctor'], ['doctor', '--fix'], ['up'], ['status'], ['down']):
+        status, _, err = up.verb(*verb)
+        assert 'Traceback' not in err, verb
+        assert status in (0, 1, 3), verb
+    assert status == 0
+
+
 @pytest.mark.parametrize('name', ['wanted-one.json', 'override-one.json', 'backoff-one.json', 'server.json'])
 def test_the_watchdog_mends_what_is_torn_and_loses_nobody(up: Life, name: str) -> None:
     kill(*up.alive('watchdog'))
@@ -178,5 +190,6 @@ def test_down_works_with_every_file_torn(up: Life) -> None:
     for path in state(up).glob('*.json'):
         if path.name != 'in-force.json':
             path.write_text('torn')
-    assert up.verb('down') == (0, 'down: all\n', '')
+    status, out, err = up.verb('down')
+    assert (status, out.splitlines()[-1], err) == (0, 'down: all', '')
     assert set(up.there.states().values()) == {'stopped'}
