@@ -25,10 +25,11 @@ hand_on() {
   kill "-$signal" "$attended" 2>/dev/null || true
 }
 
-# Run a program that hears when we are told to stop. In the background, because bash runs a trap only when its
-# foreground child has ended.
+# Run a program that hears when we are told to stop, more often than the given number of times. In the background,
+# because bash runs a trap only when its foreground child has ended.
 attend() {
-  local status=0 known=$interrupts
+  local known=$1 status=0
+  shift
   "$@" &
   attended=$!
   ((interrupts == known)) || hand_on # a signal that came before there was anything to tell
@@ -44,15 +45,15 @@ attend() {
 # The flags and the job server of a make above us are not for this one. It hands a first TERM on to every shard and is
 # deaf to a second; where it ends before its shards do, they are waited for all the same.
 run_shards() {
-  local run_dir=$1 lines=$2 status
+  local run_dir=$1 lines=$2 status told
   impatient=KILL
-  attend env -u MAKEFLAGS -u GNUMAKEFLAGS -u MAKEFILES -u MFLAGS -u MAKELEVEL \
+  attend 0 env -u MAKEFLAGS -u GNUMAKEFLAGS -u MAKEFILES -u MFLAGS -u MAKELEVEL \
     DOGFOOD_SHARD="$here/shard.sh" DOGFOOD_RUN_DIR="$run_dir" \
     make --no-print-directory -s -f "$here/shards.mk" -j "$lines" LINES="$lines" all && return
   impatient=TERM
   while
-    status=0
-    attend "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$interrupts" || status=$?
+    status=0 told=$interrupts
+    attend "$told" "$python" "$here/run_journeys.py" wait "$run_dir" --interrupts "$told" || status=$?
     ((status > 128)) # a signal before it could hear one
   do :; done
 }

@@ -140,7 +140,7 @@ def test_a_step_that_waits_until_a_daemon_is_gone(place: Place, options: tuple[s
         need_commands('bwrap')
     gone = 'kill $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.02; done; echo gone'
     expect = {'stdout': {'equals': 'gone'}}
-    start = f"setsid bash -c 'sleep 300 {BACKGROUND} echo $! >pid'"
+    start = f"setsid --wait bash -c 'sleep 300 {BACKGROUND} echo $! >pid'"
     done = place.run(
         *options,
         journey('later', start, {'run': gone, 'expect': expect}, timeout='20s'),
