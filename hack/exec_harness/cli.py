@@ -120,6 +120,8 @@ def _serve(asked: argparse.Namespace) -> int:
     shown = console(sys.stdout, os.environ)
     row = adapters.ROWS[0]
     names = {**row.names(), 'agent': row.family, 'workspace': os.getcwd(), 'home': os.path.expanduser('~')}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a script's background job is born deaf to Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     served = responses_server.serve(scenario, asked.port, names, shown.say)
     problems = [f'not answered: {request.problem}' for request in served.requests if request.problem]
     shown.say(*problems, *(f'not asked for: {name}' for name in served.unused_replies))

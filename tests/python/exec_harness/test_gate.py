@@ -366,3 +366,21 @@ def test_a_port_that_cannot_be_is_misuse_in_one_line(place: Place) -> None:
     assert ran.returncode == 2
     assert "'65536' is not a whole number from 0 to 65535" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_what_serves_in_the_background_can_be_ended_and_says_what_is_left_over(
+    place: Place, number: signal.Signals
+) -> None:
+    place.scenario('one', 'say hello', responses_api={'responses': [{'name': 'greeting', 'body': {}}]})
+    background = ('sh', '-c', 'trap "" INT; exec "$@"', 'sh')  # as a shell starts a job of a script
+    command = (*background, sys.executable, str(RUN_SCENARIOS), 'serve', str(place.scenarios / 'one.json'))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert 'answers as one says' in running.stdout.readline()
+        running.send_signal(number)
+        try:
+            left_over, _ = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert (running.returncode, left_over) == (0, 'not asked for: greeting (sent 0 of 1 times)\n')
