@@ -194,7 +194,7 @@ def _run_options(parser: ArgumentParser) -> None:
 
 
 def _duration(text: str) -> float:
-    from hack.dogfood.values import seconds
+    from hack.dogfood.corpus.values import seconds
 
     if not re.fullmatch(r'\d+(\.\d+)?(ms|s|m|h)?', text) or not seconds(text):
         raise ArgumentTypeError(f'{text!r} is not a duration like 90s or 20m')

@@ -35,8 +35,10 @@ def main(arguments: list[str]) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     with _trusting_nobody():
-        from hack.exec_harness import adapters, choice, gate, report, runner
-        from hack.exec_harness.pool import Pool
+        from hack.exec_harness.driving import adapters, choice
+        from hack.exec_harness.reporting import report
+        from hack.exec_harness.running import gate, runner
+        from hack.exec_harness.running.pool import Pool
 
     scenarios = runner.part(_load(asked.scenarios), asked.shard)
     named = {'AGENT_BIN': asked.agent_bin} if asked.agent_bin else {}
@@ -67,7 +69,7 @@ def _trusting_nobody() -> Iterator[None]:
 
 def _teller(form: str, scenarios: Sequence[Scenario]) -> Callable[[Result], None]:
     """What is said of each scenario as it ends."""
-    from hack.exec_harness import report
+    from hack.exec_harness.reporting import report
 
     shown = console(sys.stdout if form == 'table' else sys.stderr, os.environ)
     width = max((len(scenario.name) for scenario in scenarios), default=0)
@@ -112,7 +114,8 @@ def _check(asked: argparse.Namespace) -> int:
 
 
 def _serve(asked: argparse.Namespace) -> int:
-    from hack.exec_harness import adapters, responses_server
+    from hack.exec_harness.api import responses_server
+    from hack.exec_harness.driving import adapters
 
     [scenario, *others] = _load([asked.scenario])
     if others:
@@ -129,7 +132,7 @@ def _serve(asked: argparse.Namespace) -> int:
 
 
 def _diff(asked: argparse.Namespace) -> int:
-    from hack.exec_harness import differences
+    from hack.exec_harness.reporting import differences
 
     found = differences.between(asked.before, asked.after)
     if asked.format == 'json':
@@ -144,7 +147,7 @@ def _diff(asked: argparse.Namespace) -> int:
 
 
 def _load(paths: Sequence[str]) -> Sequence[Scenario]:
-    from hack.exec_harness import scenarios
+    from hack.exec_harness.format import scenarios
 
     return scenarios.load(paths or [os.path.relpath(SHIPPED) if SHIPPED.is_relative_to(Path.cwd()) else str(SHIPPED)])
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import agents, phases, sightings, status
+from hack.orchestrator.config import agents, phases
 from hack.orchestrator.model import Agent, Config, Sighting, Standing, State
-from hack.orchestrator.sightings import Project
+from hack.orchestrator.policy import status
+from hack.orchestrator.runtime import sightings
+from hack.orchestrator.runtime.sightings import Project
 
 # What a verb does is imported when it is asked for: status is looked at often, and most of it would be imports.
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def _say_json(value: Any) -> None:
 
 
 def _known(config: Config, name: str) -> Agent:
-    from hack.orchestrator import supervisor
+    from hack.orchestrator.runtime import supervisor
 
     supervisor.check_names(config, [name])
     agent = config.agent(name)
@@ -125,7 +127,7 @@ def _validate(asked: argparse.Namespace) -> int:
 
 def _render(asked: argparse.Namespace) -> int:
     """The kickoffs that would be sent now."""
-    from hack.orchestrator import kickoff
+    from hack.orchestrator.config import kickoff
 
     here = _project(asked)
     phase = phases.current(here.config, here.store.standing(here.config))
@@ -142,7 +144,7 @@ def _render(asked: argparse.Namespace) -> int:
 
 def _logs(asked: argparse.Namespace) -> int:
     """What earlier incarnations have shown, and what is on the screen now."""
-    from hack.orchestrator import logs
+    from hack.orchestrator.runtime import logs
 
     here, _ = _running(asked)
     _known(here.config, asked.name)
@@ -180,7 +182,7 @@ def _phase_number(config: Config, said: str | None) -> int:
 
 def _stand(here: Project, then: Standing) -> int:
     """The watchdog then starts the loops anew, for the phase they are in."""
-    from hack.orchestrator import supervisor
+    from hack.orchestrator.runtime import supervisor
 
     here.store.make()
     with here.store.acting():
@@ -194,8 +196,9 @@ def _stand(here: Project, then: Standing) -> int:
 
 
 def _up(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import fleet, mending, supervisor
-    from hack.orchestrator.tmux import HungError, check_version
+    from hack.orchestrator.config import fleet
+    from hack.orchestrator.runtime import mending, supervisor
+    from hack.orchestrator.runtime.tmux import HungError, check_version
 
     here = _project(asked)
     if why := fleet.refusal(asked.config, os.environ):
@@ -224,8 +227,8 @@ def _no_room(here: Project, error: OSError) -> UserError:
 
 
 def _down(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import mending, supervisor
-    from hack.orchestrator.tmux import HungError
+    from hack.orchestrator.runtime import mending, supervisor
+    from hack.orchestrator.runtime.tmux import HungError
 
     here, _ = _running(asked)
     supervisor.check_names(here.config, asked.names)
@@ -246,7 +249,8 @@ def _down(asked: argparse.Namespace) -> int:
 
 
 def _watchdog(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import fleet, keeper
+    from hack.orchestrator.config import fleet
+    from hack.orchestrator.runtime import keeper
 
     if why := fleet.refusal(asked.config, os.environ):
         raise UserError(why)
@@ -256,14 +260,14 @@ def _watchdog(asked: argparse.Namespace) -> int:
 def _attach(asked: argparse.Namespace) -> int:
     here, _ = _running(asked)
     agent = _known(here.config, asked.name)
-    from hack.orchestrator import tmux
+    from hack.orchestrator.runtime import tmux
 
     command = here.tmux.command('attach-session', '-t', f'={here.session(agent.name)}')
     os.execvpe(command[0], command, tmux.clean(os.environ))
 
 
 def _clear_backoff(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import state, supervisor
+    from hack.orchestrator.runtime import state, supervisor
 
     here = _project(asked)
     _known(here.config, asked.name)
@@ -278,7 +282,7 @@ def _clear_backoff(asked: argparse.Namespace) -> int:
 
 
 def _init(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import scaffold
+    from hack.orchestrator.config import scaffold
 
     _say(*map(str, scaffold.init(asked.folder)))
     return Exit.GREEN
@@ -286,8 +290,8 @@ def _init(asked: argparse.Namespace) -> int:
 
 def _doctor(asked: argparse.Namespace) -> int:
     """Exit 1 where something is wrong and was not mended."""
-    from hack.orchestrator import doctor
-    from hack.orchestrator.tmux import check_version
+    from hack.orchestrator.runtime import doctor
+    from hack.orchestrator.runtime.tmux import check_version
 
     here, bad = _running(asked)
     check_version(os.environ)
@@ -308,13 +312,13 @@ def _doctor(asked: argparse.Namespace) -> int:
 
 
 def _selftest(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import selftest
+    from hack.orchestrator.proof import selftest
 
     return selftest.run(_say)
 
 
 def _campaign(asked: argparse.Namespace) -> int:
-    from hack.orchestrator import campaign
+    from hack.orchestrator.proof import campaign
 
     return campaign.run(asked.faults, asked.seed, asked.agents, _say)
 
@@ -328,7 +332,7 @@ Verbs = Any  # what add_subparsers gives
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
-    from hack.orchestrator import migration
+    from hack.orchestrator.staging import migration
 
     parser = argparse.ArgumentParser(prog='run_agents.py', description='Keep the agents of a project up.')
     parser.add_argument('--config', type=Path, default=agents.DEFAULT, help='default: agents.toml')

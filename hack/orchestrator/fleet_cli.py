@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from hack.common import process
 from hack.common.console import Column, Row, console
 from hack.common.errors import Exit, UserError
-from hack.orchestrator import fleet
-from hack.orchestrator.fleet import Fleet, Project
+from hack.orchestrator.config import fleet
+from hack.orchestrator.config.fleet import Fleet, Project
 
 _OWN_ENGINE: Final = Path(__file__).resolve().with_name('run_agents.py')
 _STATUS_SECONDS: Final = 20.0

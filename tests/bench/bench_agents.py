@@ -24,8 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if __name__ == '__main__':
     sys.path[0] = str(REPOSITORY)
 
-from hack.orchestrator import scratch, supervisor  # noqa: E402
-from hack.orchestrator.scratch import Scratch, until  # noqa: E402
+from hack.orchestrator.proof import scratch  # noqa: E402
+from hack.orchestrator.proof.scratch import Scratch, until  # noqa: E402
+from hack.orchestrator.runtime import supervisor  # noqa: E402
 
 TICK: Final = 0.25
 AGENTS: Final = 200

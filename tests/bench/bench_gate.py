@@ -128,8 +128,8 @@ def gate(scenarios: Path | None, agent: Path, out: Path, jobs: int) -> Ran:
 def alone(stub: Path) -> float:
     """Seconds of the stub by itself, on an API of the same kind."""
     sys.path.insert(0, str(REPOSITORY))  # a script, run from anywhere
+    from hack.exec_harness.api.responses_server import ResponsesServer
     from hack.exec_harness.model import Api, Reply
-    from hack.exec_harness.responses_server import ResponsesServer
 
     server = ResponsesServer()
     server.start(Api((Reply('any', times=None, body={}, has_body=True),)))

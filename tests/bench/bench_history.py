@@ -16,7 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if __name__ == '__main__':
     sys.path[0] = str(REPOSITORY)
 
-from hack.dogfood import bundle, compare, history, trend  # noqa: E402
+from hack.dogfood.past import compare, history, trend  # noqa: E402
+from hack.dogfood.reporting import bundle  # noqa: E402
 from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start  # noqa: E402
 
 FAILS = 0.01  # of the journeys, others in each run

@@ -21,8 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 if __name__ == '__main__':
     sys.path[0] = str(REPOSITORY)
 
-from hack.dogfood import chains  # noqa: E402
 from hack.dogfood.model import TIERS, Expect, Journey, Step, TextCheck  # noqa: E402
+from hack.dogfood.planning import chains  # noqa: E402
 
 NOISE = 0.2  # of a duration, one standard deviation
 CASES = [  # seed, journeys, shards

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 
 from hack.common import files, process
-from hack.dogfood import bundle, workspace
+from hack.dogfood.reporting import bundle
 from hack.dogfood.rundir import RunDir
+from hack.dogfood.running import workspace
 
 HOUSE = Path(__file__).resolve().parents[2]
 DOGFOOD = Path('hack/dogfood/dogfood.sh')  # in a house

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hack.dogfood import journeys
+from hack.dogfood.corpus import journeys
 from tests.trust import campaign, cases, faults
 from tests.trust.campaign import Leg, Table
 from tests.trust.model import Fate, Node, exit_status, truths

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from hack.dogfood import history, trend, triage
 from hack.dogfood.model import Json
 from hack.dogfood.page import markup
-from hack.dogfood.trend import Point
+from hack.dogfood.past import history, trend
+from hack.dogfood.past.trend import Point
+from hack.dogfood.reporting import triage
 
 _RUNS: Final = 50  # drawn,
 _ROWS: Final = 20  # and told in figures

@@ -17,7 +17,7 @@ from hack.dogfood.model import Json
 from hack.dogfood.page import ansi, difference
 from hack.dogfood.page.beside import Beside, Decision
 from hack.dogfood.page.looks import duration, look
-from hack.dogfood.report import command
+from hack.dogfood.reporting.report import command
 
 _ID: Final = re.compile(r'[a-z0-9-]{1,200}')
 _OUTPUT_LINES: Final = 40  # shown of an output's head, and of its tail,

@@ -18,7 +18,7 @@ from hack.dogfood.page.beside import NOTHING, Beside
 from hack.dogfood.page.chains import chains
 from hack.dogfood.page.journeys import Fact, Shown, View, shown, view_of
 from hack.dogfood.page.looks import WORST_FIRST
-from hack.dogfood.report import sentence
+from hack.dogfood.reporting.report import sentence
 
 _BLAME: Final[Mapping[str, str]] = {
     'failed': 'The product did not do what was promised.',

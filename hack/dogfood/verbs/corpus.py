@@ -12,9 +12,10 @@ from typing import Final
 from hack.common import files
 from hack.common.console import counted
 from hack.common.errors import Exit, UserError
-from hack.dogfood import decisions, journeys
 from hack.dogfood.arguments import DEFAULT_CORPUS
+from hack.dogfood.corpus import journeys
 from hack.dogfood.model import Corpus
+from hack.dogfood.reporting import decisions
 
 
 def load(paths: Sequence[str], scripts: bool = False) -> Corpus:

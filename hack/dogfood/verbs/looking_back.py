@@ -12,9 +12,11 @@ from typing import Any, Final
 from hack.common import collector
 from hack.common.console import Column, Console, Row, console, counted, cut
 from hack.common.errors import Exit, UserError
-from hack.dogfood import bundle, compare, decisions, history, runs, salvage, trend, triage
-from hack.dogfood.decisions import Decision
 from hack.dogfood.model import Json
+from hack.dogfood.past import compare, history, trend
+from hack.dogfood.reporting import bundle, decisions, salvage, triage
+from hack.dogfood.reporting.decisions import Decision
+from hack.dogfood.running import runs
 
 _SHOWN: Final = 160  # characters of a message in a table
 _NAMED: Final = 3  # journeys of a cause; --format json has all
@@ -55,7 +57,7 @@ def show_comparison(asked: Namespace) -> int:
         case 'json':
             shown.say(json.dumps(compare.as_json(found), ensure_ascii=False))
         case 'markdown':
-            from hack.dogfood.summary import markdown_table
+            from hack.dogfood.reporting.summary import markdown_table
 
             shown.say(compare.markdown(found, markdown_table)[:-1])
         case _:

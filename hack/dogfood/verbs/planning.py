@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from hack.common.console import console
 from hack.common.errors import Exit, UserError
-from hack.dogfood import chains
 from hack.dogfood.arguments import DEFAULT_CORPUS
 from hack.dogfood.model import Corpus, Options, Plan
+from hack.dogfood.planning import chains
 from hack.dogfood.rundir import RunDir
 
 _WARNINGS: Final = 20  # that a run shows before it starts
@@ -41,7 +41,7 @@ def start(asked: Namespace) -> int:
 
 
 def graph(asked: Namespace) -> int:
-    from hack.dogfood import drawing
+    from hack.dogfood.planning import drawing
 
     corpus, planned = _planned(asked)
     draw = drawing.dot if asked.format == 'dot' else drawing.mermaid
@@ -50,7 +50,7 @@ def graph(asked: Namespace) -> int:
 
 
 def explain(asked: Namespace) -> int:
-    from hack.dogfood.explain import explain
+    from hack.dogfood.planning.explain import explain
 
     corpus, planned = _planned(asked)
     last = _latest_bundle(asked.state)
@@ -64,7 +64,7 @@ def explain(asked: Namespace) -> int:
 
 
 def _planned(asked: Namespace, scripts: bool = False) -> tuple[Corpus, Plan]:
-    from hack.dogfood import timings
+    from hack.dogfood.past import timings
     from hack.dogfood.verbs.corpus import load  # YAML and schemas: going on with a run needs none of it
 
     corpus = load(asked.corpus, scripts)
@@ -87,7 +87,8 @@ def _failed(state: Path) -> list[str]:
 
 
 def _latest_bundle(state: Path) -> Any:
-    from hack.dogfood import bundle, runs
+    from hack.dogfood.reporting import bundle
+    from hack.dogfood.running import runs
 
     path = runs.latest(state).bundle
     return bundle.read(path) if path.exists() else None
@@ -106,7 +107,7 @@ def _anew(asked: Namespace) -> RunDir:
 
 
 def _again(asked: Namespace) -> RunDir:
-    from hack.dogfood import runs, start
+    from hack.dogfood.running import runs, start
 
     if asked.only or asked.tiers:
         raise UserError('--resume: goes on with the recorded plan (leave ONLY and TIERS out, or start a new run)')
@@ -117,7 +118,8 @@ def _again(asked: Namespace) -> RunDir:
 
 
 def _new_run(asked: Namespace, corpus: Corpus, planned: Plan) -> RunDir:
-    from hack.dogfood import decisions, start
+    from hack.dogfood.reporting import decisions
+    from hack.dogfood.running import start
 
     # By its one true name: processes of the run are known by it.
     run_dir = RunDir(Path(asked.run_dir).resolve()) if asked.run_dir else None

@@ -18,7 +18,7 @@ from hack.dogfood.rundir import RunDir
 
 @collector.paused()
 def report(asked: Namespace) -> int:
-    from hack.dogfood import bundle, outcome
+    from hack.dogfood.reporting import bundle, outcome
 
     with _page_maker(asked.state) as make_page:
         path, merged = _merged(asked)
@@ -38,7 +38,8 @@ def report(asked: Namespace) -> int:
 
 def _merged(asked: Namespace) -> tuple[Path, dict[str, Any]]:
     """The bundle, and the run directory it is of."""
-    from hack.dogfood import bundle, runs, tenants
+    from hack.dogfood.reporting import bundle
+    from hack.dogfood.running import runs, tenants
 
     if asked.merge:
         path = Path(asked.run_dir or 'merged').absolute()
@@ -62,7 +63,7 @@ def _all_ended(run_dir: RunDir) -> bool:
 
 def _show(merged: Any, path: Path, shown: Console) -> None:
     """The report for people; in continuous integration also what its server puts at the journeys' places."""
-    from hack.dogfood import annotations, report
+    from hack.dogfood.reporting import annotations, report
 
     if not annotations.is_wanted(os.environ):
         report.show(merged, path, shown)
@@ -73,7 +74,7 @@ def _show(merged: Any, path: Path, shown: Console) -> None:
 
 
 def _drawn(run_dir: RunDir, merged: Any) -> str:
-    from hack.dogfood import drawing
+    from hack.dogfood.planning import drawing
 
     verdicts = {journey['id']: journey['verdict'] for journey in merged['journeys']}
     return drawing.mermaid(rundir.read_part(run_dir.plan), verdicts)
@@ -84,7 +85,8 @@ def _drawn(run_dir: RunDir, merged: Any) -> str:
 
 def _remember(state: Path, merged: Any) -> None:
     """Record durations for the next plan and drop the oldest runs; a run is no worse where that cannot be done."""
-    from hack.dogfood import runs, timings
+    from hack.dogfood.past import timings
+    from hack.dogfood.running import runs
 
     if (state / 'runs').is_dir():
         try:
@@ -96,7 +98,7 @@ def _remember(state: Path, merged: Any) -> None:
 
 def _note_down(state: Path, merged: Any) -> None:
     """Add the run to the history; a run is no worse where that cannot be done."""
-    from hack.dogfood import history
+    from hack.dogfood.past import history
 
     if not state.is_dir() or not history.is_final(merged):
         return
@@ -112,7 +114,8 @@ def _note_down(state: Path, merged: Any) -> None:
 
 @collector.paused()
 def page(asked: Namespace) -> int:
-    from hack.dogfood import runs, salvage
+    from hack.dogfood.reporting import salvage
+    from hack.dogfood.running import runs
 
     source = runs.bundle(asked.state, asked.bundle)
     bundle, troubles = salvage.read(source)

@@ -18,7 +18,8 @@ NOT_JUDGED: Final = '{0}: nobody is at work there, and it was not judged (go on:
 
 def shard(asked: Namespace) -> int:
     from hack.common.process import Supervisor
-    from hack.dogfood import report, shard
+    from hack.dogfood.reporting import report
+    from hack.dogfood.running import shard
 
     to_stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     heeded = [number for number in to_stop if signal.getsignal(number) is not signal.SIG_IGN]
@@ -43,7 +44,7 @@ def shard(asked: Namespace) -> int:
 
 def wait(asked: Namespace) -> int:
     """Wait for shards whose make is gone: what it would hand on to them, this hands on."""
-    from hack.dogfood import runs, tenants
+    from hack.dogfood.running import runs, tenants
 
     stops = [signal.SIGTERM] * asked.interrupts
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -56,7 +57,9 @@ def wait(asked: Namespace) -> int:
 
 def watch(asked: Namespace) -> int:
     """Show a run that goes on, here or elsewhere, until it is over."""
-    from hack.dogfood import bundle, report, runs, watch
+    from hack.dogfood.reporting import bundle, report
+    from hack.dogfood.running import runs
+    from hack.dogfood.watching import watch
 
     run_dir = runs.find(asked.state, asked.run_dir or 'latest')
     shown = console(sys.stdout, os.environ)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hack.dogfood import bundle
+from hack.dogfood.reporting import bundle
 from hack.dogfood.rundir import RunDir
 
 RUN: Mapping[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.dogfood import workspace
+from hack.dogfood.running import workspace
 from tests.python.runs import Json, Place, journey, mounted, need, need_commands
 
 LIMITED = ('bash', '-c', 'ulimit -f 2048 && exec "$@"', 'bash')

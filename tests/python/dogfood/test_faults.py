@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from hack.common import files, process
-from hack.dogfood import progress
 from hack.dogfood.model import FINAL_VERDICTS
 from hack.dogfood.rundir import RunDir
-from hack.dogfood.runs import prune
+from hack.dogfood.running import progress
+from hack.dogfood.running.runs import prune
 from tests.python.runs import DOGFOOD, HOUSE, PYTHON, WAIT_SECONDS, Done, Live, Place, journey, need_commands, several
 
 # By name: what each comes to, whatever happens in between.
@@ -415,11 +415,11 @@ SHARD_WITH_LITTLE_PATIENCE = """
 import os, sys
 from pathlib import Path
 from hack.common.process import Supervisor
-from hack.dogfood import shard
-from hack.dogfood import progress
+from hack.dogfood.running import shard
+from hack.dogfood.running import progress
 from hack.dogfood.model import FINAL_VERDICTS
 from hack.dogfood.rundir import RunDir
-from hack.dogfood.runs import prune
+from hack.dogfood.running.runs import prune
 
 run_dir = RunDir(Path(sys.argv[1]))
 sys.exit(shard.run(run_dir, int(sys.argv[2]), Supervisor(), dict(os.environ), lambda record: None, patience=0.5))

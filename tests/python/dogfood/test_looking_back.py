@@ -11,13 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from hack.dogfood import bundle
-from hack.dogfood import runs as kept_runs
+from hack.dogfood.reporting import bundle
 from hack.dogfood.rundir import RunDir
+from hack.dogfood.running import runs as kept_runs
 from tests.python import runs
 from tests.python.runs import Done, Place, journey
 
-SCHEMA = json.loads((Path(bundle.__file__).parent / 'schema/bundle.schema.json').read_text())
+SCHEMA = json.loads((Path(bundle.__file__).parents[1] / 'schema/bundle.schema.json').read_text())
 HELLO = {'stdout': {'contains': 'hello'}}
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import jsonschema
 
 from hack.common import files
-from hack.dogfood import bundle, codec, outcome, timings
+from hack.dogfood import codec
 from hack.dogfood.model import Capability, Chain, Expect, Feature, Gate, Job, Journey, Step, TextCheck
+from hack.dogfood.past import timings
+from hack.dogfood.reporting import bundle, outcome
 from hack.dogfood.rundir import RunDir
 from tests.python.dogfood.samples import RUN, plan
 
-REPOSITORY = Path(bundle.__file__).resolve().parents[2]
+REPOSITORY = Path(bundle.__file__).resolve().parents[3]
 SCHEMA = json.loads((REPOSITORY / 'hack/dogfood/schema/bundle.schema.json').read_text())
 FEATURE = Feature(name='shell', path='shell.yaml')
 
@@ -24,7 +26,8 @@ import os, sys
 from pathlib import Path
 from typing import Any
 from hack.common.process import Supervisor
-from hack.dogfood import report, shard
+from hack.dogfood.reporting import report
+from hack.dogfood.running import shard
 from hack.dogfood.rundir import RunDir
 
 tell = lambda record: print(report.line(record))

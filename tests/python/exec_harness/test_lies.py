@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.exec_harness import enclosure
+from hack.exec_harness.driving import enclosure
 from tests.corpora.lying_agents.liar import LIES
 from tests.python.exec_harness.agents import REAL
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hack.common.process import Supervisor
-from hack.exec_harness import adapters, agent, enclosure, events, gh_shim, place, templates
+from hack.exec_harness.api.responses_server import ResponsesServer
+from hack.exec_harness.driving import adapters, agent, enclosure, gh_shim, place
+from hack.exec_harness.driving.place import Place
+from hack.exec_harness.format import events, templates
 from hack.exec_harness.model import Api, Event, Gh, Reply, Scenario, Turn
-from hack.exec_harness.place import Place
-from hack.exec_harness.responses_server import ResponsesServer
 from tests.python.exec_harness.agents import REAL
 
 OBSTACLE = enclosure.obstacle()

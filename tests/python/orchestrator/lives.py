@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hack.common import process
-from hack.orchestrator import scratch, supervisor
-from hack.orchestrator.scratch import Scratch, until
-from hack.orchestrator.tmux import Pane, Tmux
+from hack.orchestrator.proof import scratch
+from hack.orchestrator.proof.scratch import Scratch, until
+from hack.orchestrator.runtime import supervisor
+from hack.orchestrator.runtime.tmux import Pane, Tmux
 
 SECONDS = 90.0
 QUICK = '[watchdog]\nsignal_interval = 0.2\nheavy_interval = 0.2\nbackoff_base = 0.1\nbackoff_cap = 0.2\n'

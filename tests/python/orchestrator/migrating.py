@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from hack.orchestrator import agents, rehearsal
+from hack.orchestrator.config import agents
+from hack.orchestrator.staging import rehearsal
 from tests.python.orchestrator.projects import PAIR, project
 
 SERVICE = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.orchestrator import supervisor
+from hack.orchestrator.runtime import supervisor
 from tests.python.orchestrator.lives import HEAD, STUBBORN, TWO, Life, eventually, kill, life
 from tests.python.orchestrator.projects import PAIR, PAIR_FILES
 from tests.python.orchestrator.test_read_only import manifest

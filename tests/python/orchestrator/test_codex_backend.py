@@ -12,11 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from hack.common import process
-from hack.exec_harness import adapters
+from hack.exec_harness.api.responses_server import ResponsesServer
+from hack.exec_harness.driving import adapters
 from hack.exec_harness.model import Api, Event, Reply, Request
-from hack.exec_harness.responses_server import ResponsesServer
-from hack.orchestrator import launch, supervisor
-from hack.orchestrator.backends import BACKENDS
+from hack.orchestrator.config.backends import BACKENDS
+from hack.orchestrator.policy import launch
+from hack.orchestrator.runtime import supervisor
 from tests.python.exec_harness.agents import REAL
 from tests.python.orchestrator.lives import QUICK, Life, eventually, kill, life
 from tests.python.orchestrator.projects import PAIR_FILES

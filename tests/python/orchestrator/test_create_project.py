@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.orchestrator import fleet
+from hack.orchestrator.config import fleet
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 IDENTITY = {f'GIT_{who}_{what}': 'a@b.example' for who in ('AUTHOR', 'COMMITTER') for what in ('NAME', 'EMAIL')}

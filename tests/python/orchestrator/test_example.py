@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from hack.common import process
-from hack.orchestrator import agents, scaffold
+from hack.orchestrator.config import agents, scaffold
 from tests.python.runs import need_commands
 
 UP = ['builder    loop     demo  none  heal+stall  RUNNING', 'adversary  loop     demo  none  heal+stall  RUNNING']

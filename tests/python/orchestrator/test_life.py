@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hack.common import process
-from hack.orchestrator import keeper, supervisor
-from hack.orchestrator.sightings import Project
-from hack.orchestrator.tmux import Pane
+from hack.orchestrator.runtime import keeper, supervisor
+from hack.orchestrator.runtime.sightings import Project
+from hack.orchestrator.runtime.tmux import Pane
 from tests.python.orchestrator.lives import HEAD, TWO, Life, eventually, kill, life
 from tests.python.orchestrator.projects import PAIR_FILES
 

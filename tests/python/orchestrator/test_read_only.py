@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.orchestrator import supervisor
+from hack.orchestrator.runtime import supervisor
 from tests.python.orchestrator.lives import QUICK, Life, eventually, life
 from tests.python.orchestrator.projects import PAIR, PAIR_FILES
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hack.common import process
-from hack.orchestrator import scratch
+from hack.orchestrator.proof import scratch
 from tests.python.orchestrator.test_create_project import create, engine, git
 from tests.python.runs import need_commands
 

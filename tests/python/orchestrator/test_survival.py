@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hack.common import files, process
-from hack.orchestrator import supervisor
+from hack.orchestrator.runtime import supervisor
 from tests.python.orchestrator.lives import STUBBORN, TWO, Life, eventually, kill, life
 
 

@@ -36,7 +36,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 
-from hack.orchestrator import sightings
+from hack.orchestrator.runtime import sightings
 
 here = sightings.load(Path(sys.argv[2]), {})
 print(sightings.look(here)[sys.argv[3]].pid)

@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from hack.dogfood import bundle, history, triage
-from hack.dogfood.bundle import Reviewed
-from hack.dogfood.decisions import Decision
 from hack.dogfood.page import beside, report_page
+from hack.dogfood.past import history
+from hack.dogfood.reporting import bundle, triage
+from hack.dogfood.reporting.bundle import Reviewed
+from hack.dogfood.reporting.decisions import Decision
 from tests.python.dogfood.samples import FINDING, RUN, STEP, plan, record, result, shard_end, shard_start
 
 OTHER = {**FINDING, 'observed': 'something else'}
