@@ -346,7 +346,7 @@ def _file(claim: str, wanted: FileExpect, workspace: Path) -> Iterator[Finding]:
         nearest = _nearest(wanted.path, _files(workspace)) if wanted.exists else ''
         yield Finding('workspace', claim, words[wanted.exists], words[there], nearest)
     elif wanted.equals is not None or wanted.contains_all or wanted.not_contains:
-        text, fault = _read(path)
+        text, fault = _read(path, workspace)
         if fault:
             yield Finding('workspace', claim, 'it is a file that can be read', fault)
         else:
@@ -358,10 +358,12 @@ def _files(workspace: Path) -> list[str]:
     return sorted(str(name) for name in names if name.parts[0] != '.git')
 
 
-def _read(path: Path) -> tuple[str, str]:
+def _read(path: Path, workspace: Path) -> tuple[str, str]:
     """The text, and why there is none."""
     if not path.is_file():
         return '', 'it is no file'  # a named pipe would keep us waiting
+    if not (real := path.resolve()).is_relative_to(workspace.resolve()):
+        return '', f'a link leads out of the workspace, to {real}'
     try:
         return path.read_bytes().decode('utf-8', 'replace'), ''
     except OSError as error:

@@ -406,6 +406,15 @@ def test_the_nearest_candidate_is_shown() -> None:
     assert outputs.nearest == 'there are: c1'
 
 
+def test_what_a_link_out_of_the_workspace_leads_to_is_no_file_of_it(tmp_path: Path) -> None:
+    (tmp_path / 'elsewhere').write_text('Dear log,\n')
+    workspace = tmp_path / 'workspace'
+    workspace.mkdir()
+    (workspace / 'notes.txt').symlink_to(tmp_path / 'elsewhere')
+    found = one(Expect(workspace_files=(FileExpect('notes.txt', contains_all=('Dear',)),)), observed(workspace))
+    assert found.observed == f'a link leads out of the workspace, to {tmp_path}/elsewhere'
+
+
 def test_the_file_with_the_nearest_name_is_shown(tmp_path: Path) -> None:
     (tmp_path / '.git').mkdir()
     (tmp_path / '.git/notes.txt').touch()
