@@ -157,14 +157,9 @@ def of_probe(token: str, seen: StepSeen, relied_on: bool) -> Judgement | None:
 
     `relied_on`: a dependent is about to use it, so it held when it was established.
     """
-    if ended := _kept_from_ending(seen):
-        return ended._replace(cause=f'probe of {token}: {ended.cause}')
-    for note in seen.notes:
-        return Judgement('infra', f'probe of {token}: {note.kind} {note.text}')
-    if seen.status == 0:
-        return None
-    if seen.trouble:
-        return Judgement('infra', f'probe of {token} could not be measured: {seen.trouble}')
+    unmeasured = _unmeasured(f'probe of {token}', seen)
+    if unmeasured or seen.status == 0:
+        return unmeasured
     how = _late(seen) if seen.status is None else f'exit {seen.status}'
     lost = Finding(
         kind='capability-lost', step=None, expected=f'the probe of {token} exits 0', observed=how, evidence=None
@@ -176,19 +171,25 @@ def of_probe(token: str, seen: StepSeen, relied_on: bool) -> Judgement | None:
 
 def of_invariant(name: str, seen: StepSeen) -> Judgement | None:
     """What an invariant, run after a step, makes of the journey; None: it holds."""
-    if ended := _kept_from_ending(seen):
-        return ended._replace(cause=f'invariant {name}: {ended.cause}')
-    for note in seen.notes:
-        return Judgement('infra', f'invariant {name}: {note.kind} {note.text}')
-    if seen.status == 0:
-        return None
-    if seen.trouble:
-        return Judgement('infra', f'invariant {name} could not be measured: {seen.trouble}')
+    unmeasured = _unmeasured(f'invariant {name}', seen)
+    if unmeasured or seen.status == 0:
+        return unmeasured
     how = _late(seen) if seen.status is None else f'exit {seen.status}'
     broken = Finding(
         kind='invariant', step=seen.number, expected=f'invariant holds: {name}', observed=how, evidence=None
     )
     return Judgement('failed', f'after step {seen.number} an invariant is broken: {name} ({how})', None, broken)
+
+
+def _unmeasured(what: str, seen: StepSeen) -> Judgement | None:
+    """What a probe or an invariant comes to where it tells nothing of the product; None: its exit status does."""
+    if ended := _kept_from_ending(seen):
+        return ended._replace(cause=f'{what}: {ended.cause}')
+    for note in seen.notes:
+        return Judgement('infra', f'{what}: {note.kind} {note.text}')
+    if seen.status != 0 and seen.trouble:
+        return Judgement('infra', f'{what} could not be measured: {seen.trouble}')
+    return None
 
 
 def of_retry(before: Judgement, again: Judgement) -> Judgement:

@@ -481,9 +481,9 @@ def test_time_in_which_we_were_stopped_is_not_the_programs() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
         assert child.stdout.readline() == 'ready\n'
-        time.sleep(0.3)
+        time.sleep(0.3)  # it waits by now
         os.kill(child.pid, signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(3)  # longer than its limit
         os.kill(child.pid, signal.SIGCONT)
         assert child.stdout.read() == 'EXITED\n'
 

@@ -300,7 +300,7 @@ def test_the_run_is_stopped_for_a_while(place: Place) -> None:
     shard = live.shard()
     live.until(place.ran)
     process.send(shard, signal.SIGSTOP)
-    time.sleep(3.5)
+    time.sleep(3.5)  # longer than the latency, and than what a busy machine is forgiven
     process.send(shard, signal.SIGCONT)
     done = live.wait()
     assert done.verdicts['quick'] in ('infra', 'passed')
@@ -313,7 +313,7 @@ def test_what_settles_while_the_run_is_stopped(place: Place) -> None:
     shard = live.shard()
     live.until(place.ran)
     process.send(shard, signal.SIGSTOP)
-    time.sleep(3)
+    time.sleep(3)  # until the time to settle is over
     process.send(shard, signal.SIGCONT)
     assert live.wait().verdicts == {'settles': 'passed'}
 
